@@ -1,0 +1,38 @@
+//! What the integration tests share: real servers, the bridge as a black box, and the oracle that judges a run.
+//!
+//! - [`kafka`] talks to the shared broker and starts private ones for tests that break it,
+//! - [`redis`] starts a `redis-server` of its own for each test, [`proxy`] stands between it and the bridge,
+//! - [`recorder`] hears every notification, [`rig`] ties these three together,
+//! - [`bridge`] runs the binary, [`metrics`] reads what it exports,
+//! - [`load`] writes numbered records, [`oracle`] compares them with what came out,
+//! - [`wait`] polls with a deadline: no test sleeps to synchronise.
+#![allow(dead_code)]
+
+pub mod bridge;
+pub mod config;
+pub mod http;
+pub mod kafka;
+pub mod load;
+pub mod metrics;
+pub mod oracle;
+pub mod private_broker;
+pub mod producer;
+pub mod proxy;
+pub mod recorder;
+pub mod redis;
+pub mod resp;
+pub mod rig;
+pub mod scenario;
+pub mod wait;
+
+/// The shared broker, or a return from the test when there is none: see [`kafka::Kafka::shared`].
+#[macro_export]
+macro_rules! require_kafka {
+    () => {{
+        fn here() {}
+        match $crate::support::kafka::Kafka::shared(std::any::type_name_of_val(&here)) {
+            Some(kafka) => kafka,
+            None => return,
+        }
+    }};
+}

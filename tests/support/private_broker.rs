@@ -1,0 +1,96 @@
+//! A broker of the test's own, for tests that break it or need it to refuse something.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::kafka::{Kafka, skipped};
+
+/// A broker started through the project's script; stopped on drop.
+pub struct PrivateBroker {
+    values: HashMap<String, String>,
+}
+
+impl PrivateBroker {
+    /// A plain broker, or `None` where none can be had.
+    pub fn start(test: &str) -> Option<Self> {
+        Self::start_with(test, &[])
+    }
+
+    /// A broker with a SASL listener and an authorizer, or `None` where none can be had.
+    pub fn start_with_sasl(test: &str) -> Option<Self> {
+        Self::start_with(test, &["--sasl"])
+    }
+
+    fn start_with(test: &str, options: &[&str]) -> Option<Self> {
+        let mut child = Command::new(script())
+            .args(["start", "--parent", &std::process::id().to_string()])
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .ok()
+            .or_else(|| skipped(test, "scripts/kafka can't be started"))?;
+        let lines = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
+        let values = lines.filter_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            Some((key.to_owned(), value.to_owned()))
+        });
+        let values: HashMap<_, _> = values.collect();
+        let started = child.wait().is_ok_and(|status| status.success()) && values.contains_key("DIR");
+        if !started {
+            return skipped(test, "scripts/kafka start failed");
+        }
+        Some(Self { values })
+    }
+
+    /// The broker with all rights.
+    pub fn kafka(&self) -> Kafka {
+        Kafka {
+            bootstrap: self.value("BOOTSTRAP_SERVERS"),
+            properties: Vec::new(),
+        }
+    }
+
+    /// What the script said under this name.
+    pub fn value(&self, name: &str) -> String {
+        self.values
+            .get(name)
+            .unwrap_or_else(|| panic!("scripts/kafka start said no {name}"))
+            .clone()
+    }
+
+    /// The folder of the broker.
+    pub fn dir(&self) -> PathBuf {
+        PathBuf::from(self.value("DIR"))
+    }
+
+    /// `restart`, `kill`, `pause`, `cont` or `stop`.
+    pub fn control(&self, command: &str) {
+        let status = Command::new(script())
+            .arg(command)
+            .arg("--dir")
+            .arg(self.dir())
+            .status()
+            .unwrap();
+        assert!(status.success(), "scripts/kafka {command} failed");
+    }
+}
+
+impl Drop for PrivateBroker {
+    fn drop(&mut self) {
+        let _ = Command::new(script())
+            .arg("stop")
+            .arg("--dir")
+            .arg(self.dir())
+            .status();
+    }
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kafka")
+}

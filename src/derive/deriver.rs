@@ -1,6 +1,12 @@
 //! The hot path: record → channels and notification.
 
-use super::{Derivation, Route, Skip};
+use super::channel::Channels;
+use super::envelope::Envelope;
+use super::extract::{Leaf, extract};
+use super::notification;
+use super::pointer::Paths;
+use super::source::{Document, Input};
+use super::{Derivation, Reason, Rejection, Route, Skip};
 use crate::record::Record;
 
 /// Where finished commands go.
@@ -19,9 +25,14 @@ pub struct Limits {
 impl Default for Limits {
     /// The contract's cap: 1 KiB.
     fn default() -> Self {
-        Self { max_notification_bytes: 1024 }
+        Self {
+            max_notification_bytes: 1024,
+        }
     }
 }
+
+/// Tells whether Redis is known to refuse a channel.
+pub type IsDenied<'a> = dyn Fn(&[u8]) -> bool + 'a;
 
 /// What differs from call to call.
 #[derive(Clone, Copy, Default)]
@@ -30,8 +41,8 @@ pub struct Options<'a> {
     pub replayed: bool,
     /// Emits only the channels whose bit is set (bit 0 = the route's first); `None` = all of them.
     pub only: Option<u64>,
-    /// Tells which channels Redis is known to refuse; one of them rejects the record.
-    pub denied: Option<&'a dyn Fn(&[u8]) -> bool>,
+    /// Asked for every channel that would be emitted; a refused one rejects the record. `None` asks nothing.
+    pub denied: Option<&'a IsDenied<'a>>,
 }
 
 /// Derives records one after the other, reusing its buffers: no allocation per record once they have grown.
@@ -39,28 +50,134 @@ pub struct Options<'a> {
 pub struct Deriver {
     limits: Limits,
     fields_omitted: u64,
+    value: Vec<Leaf>,
+    key: Vec<Leaf>,
+    channels: Channels,
+    notification: Vec<u8>,
 }
 
 impl Deriver {
     /// A deriver with empty buffers.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, fields_omitted: 0 }
+        Self {
+            limits,
+            fields_omitted: 0,
+            value: Vec::new(),
+            key: Vec::new(),
+            channels: Channels::default(),
+            notification: Vec::new(),
+        }
     }
 
     /// Derives one record. All or none: unless the answer is [`Derivation::Ready`], nothing went to `sink`.
     pub fn derive<S: CommandSink + ?Sized>(
         &mut self,
-        _route: &Route,
-        _record: &Record<'_>,
-        _options: Options<'_>,
-        _sink: &mut S,
+        route: &Route,
+        record: &Record<'_>,
+        options: Options<'_>,
+        sink: &mut S,
     ) -> Derivation {
-        let _ = self.limits;
-        Derivation::Skip(Skip::Tombstone)
+        let Some(value) = record.value else {
+            return Derivation::Skip(Skip::Tombstone);
+        };
+        match self.prepare(route, record, value, options) {
+            Ok(omitted) => {
+                self.fields_omitted += omitted;
+                Derivation::Ready {
+                    commands: self.emit(options, sink),
+                }
+            }
+            Err(rejection) => Derivation::Reject(rejection),
+        }
     }
 
-    /// Takes the count of extra fields that were left out because of the cap (or because they are not text).
+    /// Takes the count of extra fields that were left out of ready notifications, because of the cap or because
+    /// they are not text.
     pub fn fields_omitted(&mut self) -> u64 {
         std::mem::take(&mut self.fields_omitted)
+    }
+
+    /// Fills the buffers, and returns how many extra fields were left out.
+    fn prepare(
+        &mut self,
+        route: &Route,
+        record: &Record<'_>,
+        value: &[u8],
+        options: Options<'_>,
+    ) -> Result<u64, Rejection> {
+        let input = Input {
+            record,
+            value: read("value", Some(value), &route.documents.value, &mut self.value)?,
+            key: read("key", record.key, &route.documents.key, &mut self.key)?,
+        };
+        let envelope = Envelope::read(route, &input)?;
+        self.channels.render(&route.channels, &envelope, &input)?;
+        let max_bytes = self.limits.max_notification_bytes;
+        let fields = &route.fields;
+        let omitted = notification::write(
+            &mut self.notification,
+            &envelope,
+            fields,
+            &input,
+            options.replayed,
+            max_bytes,
+        )?;
+        match options.denied {
+            Some(denied) => self.check_denied(route, options.only, denied).map(|()| omitted),
+            None => Ok(omitted),
+        }
+    }
+
+    #[cold]
+    fn check_denied(
+        &self,
+        route: &Route,
+        only: Option<u64>,
+        denied: &IsDenied<'_>,
+    ) -> Result<(), Rejection> {
+        let refused = self
+            .channels
+            .iter()
+            .find(|&(index, channel)| is_selected(only, index) && denied(channel));
+        refused.map_or(Ok(()), |(index, _)| {
+            let template = &route.channels[index].template;
+            Err(Rejection::new(
+                Reason::ChannelDenied,
+                format!("Redis refuses the channel of `{template}`"),
+            ))
+        })
+    }
+
+    fn emit<S: CommandSink + ?Sized>(&self, options: Options<'_>, sink: &mut S) -> u16 {
+        let mut commands = 0;
+        for (_, channel) in self
+            .channels
+            .iter()
+            .filter(|&(index, _)| is_selected(options.only, index))
+        {
+            sink.publish(channel, &self.notification);
+            commands += 1;
+        }
+        commands
+    }
+}
+
+fn is_selected(only: Option<u64>, index: usize) -> bool {
+    only.is_none_or(|mask| mask >> index & 1 == 1)
+}
+
+/// Reads a document, unless the route wants nothing from it or it isn't there.
+fn read<'a>(
+    what: &'static str,
+    bytes: Option<&'a [u8]>,
+    paths: &Paths,
+    leaves: &'a mut Vec<Leaf>,
+) -> Result<Document<'a>, Rejection> {
+    match bytes {
+        Some(bytes) if !paths.is_empty() => {
+            let text = extract(what, bytes, paths, leaves)?;
+            Ok(Document { text, leaves })
+        }
+        _ => Ok(Document::default()),
     }
 }

@@ -103,7 +103,10 @@ impl Rejection {
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
         let mut detail = detail.into();
         if detail.len() > MAX_DETAIL_BYTES {
-            let end = (0..=MAX_DETAIL_BYTES).rev().find(|&at| detail.is_char_boundary(at)).unwrap_or(0);
+            let end = (0..=MAX_DETAIL_BYTES)
+                .rev()
+                .find(|&at| detail.is_char_boundary(at))
+                .unwrap_or(0);
             detail.to_mut().truncate(end);
         }
         Self { reason, detail }

@@ -1,0 +1,118 @@
+//! The notification: `{"id":…,"type":…,"source_id":…}` and what a route adds.
+
+use super::envelope::Envelope;
+use super::extract::Kind;
+use super::source::{Datum, Input, Source};
+use super::text::{has_unpaired_surrogate, write_escaped, write_string};
+use super::{Reason, Rejection};
+
+/// An extra field of a route.
+#[derive(Debug)]
+pub(super) struct Field {
+    /// `,"name":`, ready to be copied.
+    pub(super) prefix: Vec<u8>,
+    pub(super) source: Source,
+}
+
+/// Writes the notification into `out` and returns how many extra fields had to be left out.
+///
+/// The envelope always fits or the record is rejected; extra fields go in while they fit.
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    envelope: &Envelope<'_>,
+    fields: &[Field],
+    input: &Input<'_>,
+    replayed: bool,
+    max_bytes: usize,
+) -> Result<u64, Rejection> {
+    let tail: &[u8] = if replayed { b",\"replayed\":true}" } else { b"}" };
+    let too_large = || {
+        let detail = format!("over {max_bytes} bytes with id, type and source_id alone");
+        Rejection::new(Reason::NotificationTooLarge, detail)
+    };
+    let room = max_bytes.checked_sub(tail.len()).ok_or_else(too_large)?;
+    out.clear();
+    let members: [(&[u8], Datum<'_>); 3] = [
+        (b"{\"id\":", envelope.id),
+        (b",\"type\":", envelope.kind),
+        (b",\"source_id\":", envelope.source_id),
+    ];
+    for (name, datum) in members {
+        out.extend_from_slice(name);
+        if least_len(datum) > room {
+            return Err(too_large());
+        }
+        write_as_string(out, datum);
+    }
+    if out.len() > room {
+        return Err(too_large());
+    }
+    let omitted = fields
+        .iter()
+        .map(|field| u64::from(!write_field(out, field, input, room)))
+        .sum();
+    out.extend_from_slice(tail);
+    Ok(omitted)
+}
+
+/// Writes a field if it is there and fits; false when it had to be left out.
+fn write_field(out: &mut Vec<u8>, field: &Field, input: &Input<'_>, room: usize) -> bool {
+    let datum = input.datum(&field.source);
+    match datum {
+        Datum::Absent => return true,
+        Datum::NotUtf8 => return false,
+        Datum::Json { raw, .. } if has_unpaired_surrogate(raw) => return false,
+        _ => {}
+    }
+    let start = out.len();
+    if start + field.prefix.len() + least_len(datum) > room {
+        return false;
+    }
+    out.extend_from_slice(&field.prefix);
+    match datum {
+        Datum::Json { raw, .. } => out.extend_from_slice(raw.as_bytes()),
+        Datum::Number(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+        other => write_as_string(out, other),
+    }
+    if out.len() > room {
+        out.truncate(start);
+        return false;
+    }
+    true
+}
+
+/// A lower bound of what a value takes, known before anything is copied.
+fn least_len(datum: Datum<'_>) -> usize {
+    match datum {
+        Datum::Json { raw: text, .. } | Datum::Text(text) => text.len(),
+        Datum::Absent | Datum::Number(_) | Datum::Coordinates { .. } | Datum::NotUtf8 => 0,
+    }
+}
+
+/// Writes a value of the envelope, which is a JSON string whatever it was in the record: JavaScript loses integers
+/// beyond 2^53.
+fn write_as_string(out: &mut Vec<u8>, datum: Datum<'_>) {
+    match datum {
+        Datum::Json {
+            raw,
+            kind: Kind::String | Kind::EscapedString,
+        } => out.extend_from_slice(raw.as_bytes()),
+        Datum::Json { raw: text, .. } | Datum::Text(text) => write_string(out, text),
+        Datum::Number(number) => write_string(out, itoa::Buffer::new().format(number)),
+        Datum::Coordinates {
+            topic,
+            partition,
+            offset,
+        } => {
+            out.push(b'"');
+            write_escaped(out, topic);
+            for number in [i64::from(partition), offset] {
+                out.push(b'-');
+                out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+            }
+            out.push(b'"');
+        }
+        // `Envelope::read` and `write_field` let neither through.
+        Datum::Absent | Datum::NotUtf8 => out.extend_from_slice(b"null"),
+    }
+}

@@ -25,6 +25,7 @@ mod tree;
 mod url;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The examples load, the reference doesn't drift, and wrong files are answered with exactly the expected text.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -85,6 +85,7 @@ impl Visitor<'_> for DurationVisitor {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -1,0 +1,28 @@
+# `make` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint kafka clean
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build the program: target/release/kafka-redis-bridge
+	@cargo build --release --locked
+
+demo: ## Everything on one machine, live; make demo ARGS="--for 20s"
+	@scripts/install redis-server
+	@cargo build --release --locked
+	@exec $(TARGET_DIR)/release/kafka-redis-bridge demo $(ARGS)
+
+test: ## Run every test, on a real Kafka and a real Redis; make test ARGS="--test real_rebalance"
+	@scripts/test $(ARGS)
+
+lint: ## Formatting, clippy, cargo-deny, ShellCheck
+	@scripts/lint
+
+kafka: ## A real Kafka in the foreground, without containers; make kafka ARGS="--sasl"
+	@scripts/kafka run $(ARGS)
+
+clean: ## Remove what was built
+	@cargo clean

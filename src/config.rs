@@ -90,7 +90,11 @@ pub struct Override {
 impl Override {
     /// `flag` sets the key at `path` to `value`.
     pub fn new(path: impl Into<String>, value: impl Into<toml::Value>, flag: impl Into<String>) -> Self {
-        Self { path: path.into(), value: value.into(), flag: flag.into() }
+        Self {
+            path: path.into(),
+            value: value.into(),
+            flag: flag.into(),
+        }
     }
 }
 
@@ -119,7 +123,11 @@ pub fn load(
     env::apply(env, &mut root, &mut problems);
     for Override { path, value, flag } in overrides {
         let value = tree::without_dates(value);
-        let layer = tree::Layer { path: tree::split(&path), value, origin: Origin::Flag(flag) };
+        let layer = tree::Layer {
+            path: tree::split(&path),
+            value,
+            origin: Origin::Flag(flag),
+        };
         tree::put(&mut root, layer, &mut problems);
     }
     let mut config = read::config(root, &mut problems);
@@ -170,5 +178,8 @@ fn or_unset<T: Serialize, S: Serializer>(value: &Option<T>, serializer: S) -> Re
 /// What is said of a key that has to be given.
 fn missing(key: &str, flag: &str) -> String {
     let variable = key.to_uppercase().replace('.', "__");
-    format!("is missing; set it in the file, as {}{variable} or by {flag}", env::PREFIX)
+    format!(
+        "is missing; set it in the file, as {}{variable} or by {flag}",
+        env::PREFIX
+    )
 }

@@ -56,6 +56,41 @@ impl PrivateBroker {
         }
     }
 
+    /// The broker through its SASL listener, as this user of the script's.
+    pub fn kafka_as(&self, user: &str) -> Kafka {
+        let pairs = [
+            ("security.protocol", "SASL_PLAINTEXT"),
+            ("sasl.mechanisms", "PLAIN"),
+            ("sasl.username", user),
+            ("sasl.password", &format!("{user}-secret")),
+        ];
+        let properties = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Kafka {
+            bootstrap: self.value("SASL_BOOTSTRAP_SERVERS"),
+            properties: properties.into(),
+        }
+    }
+
+    /// Changes access control lists with Kafka's own tool, e.g. `["--add", "--allow-principal", …]`.
+    pub fn acls(&self, arguments: &[&str]) {
+        let done = Command::new(script())
+            .args([
+                "cli",
+                "acls",
+                "--bootstrap-server",
+                &self.value("BOOTSTRAP_SERVERS"),
+                "--force",
+            ])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "acls {arguments:?}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+    }
+
     /// What the script said under this name.
     pub fn value(&self, name: &str) -> String {
         self.values

@@ -38,6 +38,8 @@ struct Shared {
     injection: Mutex<Option<Injection>>,
     streams: Mutex<Vec<TcpStream>>,
     accepted: AtomicUsize,
+    /// Connections up to this number met [`Mode::Swallow`].
+    swallowed: AtomicUsize,
     injected: AtomicUsize,
     stop: AtomicBool,
 }
@@ -60,6 +62,7 @@ impl Proxy {
             injection: Mutex::new(None),
             streams: Mutex::new(Vec::new()),
             accepted: AtomicUsize::new(0),
+            swallowed: AtomicUsize::new(0),
             injected: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
         });
@@ -86,7 +89,11 @@ impl Proxy {
 
     /// Changes what happens from now on, to connections that exist as well.
     pub fn set(&self, mode: Mode) {
-        *self.shared.mode.lock().unwrap() = mode;
+        let mut present = self.shared.mode.lock().unwrap();
+        if [*present, mode].contains(&Mode::Swallow) {
+            self.shared.swallowed.store(self.accepted(), Ordering::SeqCst);
+        }
+        *present = mode;
     }
 
     /// Cuts the connections that exist.
@@ -144,7 +151,7 @@ impl Drop for Proxy {
 /// One connection: the client's side and the server's, and which answer is due next.
 struct Connection {
     shared: Arc<Shared>,
-    swallowed: AtomicBool,
+    number: usize,
     to_server: Mutex<TcpStream>,
     to_client: Mutex<Answers>,
 }
@@ -178,18 +185,18 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         if shared.stop.load(Ordering::SeqCst) {
             return;
         }
-        shared.accepted.fetch_add(1, Ordering::SeqCst);
+        let number = shared.accepted.fetch_add(1, Ordering::SeqCst) + 1;
         if *shared.mode.lock().unwrap() == Mode::Refuse {
             continue;
         }
         let Ok(server) = TcpStream::connect(shared.upstream) else {
             continue;
         };
-        serve(client, server, shared);
+        serve(client, server, number, shared);
     }
 }
 
-fn serve(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
+fn serve(client: TcpStream, server: TcpStream, number: usize, shared: &Arc<Shared>) {
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let copy = |stream: &TcpStream| stream.try_clone().unwrap();
     shared
@@ -199,7 +206,7 @@ fn serve(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
         .extend([copy(&client), copy(&server)]);
     let connection = Arc::new(Connection {
         shared: Arc::clone(shared),
-        swallowed: AtomicBool::new(false),
+        number,
         to_server: Mutex::new(copy(&server)),
         to_client: Mutex::new(Answers {
             client: copy(&client),
@@ -289,10 +296,7 @@ impl Connection {
     }
 
     fn is_swallowed(&self) -> bool {
-        if self.mode() == Mode::Swallow {
-            self.swallowed.store(true, Ordering::SeqCst);
-        }
-        self.swallowed.load(Ordering::SeqCst)
+        self.mode() == Mode::Swallow || self.number <= self.shared.swallowed.load(Ordering::SeqCst)
     }
 
     fn to_client(&self) -> MutexGuard<'_, Answers> {

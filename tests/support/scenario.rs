@@ -112,6 +112,13 @@ impl Scenario {
             .sum()
     }
 
+    /// Whether no more is committed than one copy, which did it all, has settled.
+    pub fn commits_only_what_is_settled(&self, bridge: &Bridge) -> bool {
+        let committed: i64 = self.committed().values().sum();
+        let settled = bridge.metrics().count("records_settled_total", &[]);
+        u64::try_from(committed).unwrap() <= settled
+    }
+
     /// Kills a copy, and says what was committed then and what had been heard.
     pub fn kill(&self, bridge: &mut Bridge) -> Kill {
         bridge.kill();

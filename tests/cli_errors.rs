@@ -6,7 +6,7 @@ mod support;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use support::bridge::{Outcome, run_cli};
+use support::bridge::{Outcome, run_cli, run_cli_with};
 use support::config::Config;
 use support::kafka::{Kafka, fresh};
 use support::redis::{RedisServer, free_port};
@@ -44,10 +44,7 @@ impl File {
 
 /// A broker that nobody runs.
 fn nobody() -> Kafka {
-    Kafka {
-        bootstrap: format!("127.0.0.1:{}", free_port()),
-        properties: Vec::new(),
-    }
+    Kafka::at(format!("127.0.0.1:{}", free_port()), &[])
 }
 
 /// What is said for people is on stderr, without a backtrace or a Rust panic in it.
@@ -229,19 +226,18 @@ fn check_print_masks_secrets() {
 }
 
 #[test]
-fn flags_alone_attach_it_to_a_topic() {
-    let outcome = run_cli(
-        &[
-            "run",
-            "--bootstrap-servers",
-            "127.0.0.1:1",
-            "--topic",
-            "orders",
-            "--redis-url",
-            "redis://localhost",
-        ],
-        Duration::from_secs(60),
-    );
+fn flags_alone_attach_it_to_a_topic_and_the_environment_sets_the_rest() {
+    let flags = [
+        "run",
+        "--bootstrap-servers",
+        "127.0.0.1:1",
+        "--topic",
+        "orders",
+        "--redis-url",
+        "redis://localhost",
+    ];
+    let env = [("KAFKA_REDIS_BRIDGE__KAFKA__STARTUP_TIMEOUT", "1s")];
+    let outcome = run_cli_with(&flags, &env, SECONDS);
     assert_says(&outcome, 69, &["127.0.0.1:1"]);
 }
 

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use support::load::numbered;
 use support::metrics::Scrape;
+use support::private_broker::PrivateBroker;
 use support::proxy::Mode;
 use support::rig::Rig;
+use support::scenario::Scenario;
 use support::wait;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -191,4 +193,51 @@ fn kafka_gives_back_what_was_written() {
     assert!(kafka.committed("nobody", &topic).is_empty());
     kafka.delete_topic(&topic);
     wait::until_true("gone", SOON, || kafka.read(&topic).is_empty());
+}
+
+#[test]
+fn a_run_is_gathered_for_the_oracle() {
+    let scenario = Scenario::new(require_kafka!(), 3);
+    let produced = scenario.load(3_000, 100_000).finish();
+    assert_eq!(produced.len(), 3_000);
+    let mut connection = client(&scenario.rig);
+    for record in scenario.kafka.read(&scenario.topic) {
+        let value: serde_json::Value = serde_json::from_slice(&record.value.unwrap()).unwrap();
+        assert_eq!(
+            value["id"],
+            format!("{}-{}", record.partition, record.offset),
+            "a sequence is an offset"
+        );
+        publish(&mut connection, "c", value["id"].as_str().unwrap()).unwrap();
+    }
+    scenario.gather(produced.clone(), SOON).judge().assert_perfect();
+    assert!(scenario.dead_letters().is_empty());
+    assert_eq!(scenario.uncommitted(), 3_000);
+
+    publish(&mut connection, "c", "0-7").unwrap();
+    assert_eq!(scenario.gather(produced, SOON).judge().duplicates, ["0-7"]);
+}
+
+#[test]
+fn a_private_broker_refuses_what_no_acl_allows() {
+    let _kafka = require_kafka!();
+    let Some(broker) = PrivateBroker::start_with_sasl("the private broker") else {
+        return;
+    };
+    let topic = broker.kafka().topic(1);
+    let user = broker.kafka_as("bridge");
+    assert_eq!(user.partitions(&topic), 0, "not even seen");
+    broker.acls(&[
+        "--add",
+        "--allow-principal",
+        "User:bridge",
+        "--topic",
+        &topic,
+        "--operation",
+        "All",
+    ]);
+    user.produce(&topic, [numbered(0, 0).1]);
+    broker.control("kill");
+    broker.control("restart");
+    assert_eq!(broker.kafka().read(&topic).len(), 1);
 }

@@ -45,6 +45,7 @@ fn odd_records() -> Vec<(NewRecord, End)> {
     let long = format!("\"{}\"", "x".repeat(2_000));
     let value = |value: Vec<u8>| NewRecord::of(value);
     let text = |value: &str| NewRecord::of(value);
+    let long_source = format!("\"{}\"", "x".repeat(600));
     let deep = format!(
         r#"{{"id":"deep","type":"t","source_type":"key","source_id":"s","x":{}"#,
         "[".repeat(100_000)
@@ -90,7 +91,7 @@ fn odd_records() -> Vec<(NewRecord, End)> {
         (value(event(r#""c""#, r#""a}b""#)), Dead("invalid_channel")),
         (value(event(r#""c""#, r#""a\nb""#)), Dead("invalid_channel")),
         (value(event(r#""c""#, r#""a::b""#)), Dead("invalid_channel")),
-        (value(event(r#""c""#, &long)), Dead("invalid_channel")),
+        (value(event(r#""c""#, &long_source)), Dead("invalid_channel")),
         (value(event(&long, r#""s""#)), Dead("notification_too_large")),
         (NewRecord::tombstone().key("gone"), Tombstone),
         (NewRecord::tombstone(), Tombstone),

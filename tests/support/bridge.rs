@@ -38,9 +38,16 @@ pub struct Outcome {
 /// Runs a command to its end, or panics at the deadline.
 #[track_caller]
 pub fn run_cli(args: &[&str], deadline: Duration) -> Outcome {
+    run_cli_with(args, &[], deadline)
+}
+
+/// The same with environment variables.
+#[track_caller]
+pub fn run_cli_with(args: &[&str], env: &[(&str, &str)], deadline: Duration) -> Outcome {
     let started = Instant::now();
     let mut child = command()
         .args(args)
+        .envs(env.iter().copied())
         .stdout(Stdio::piped())
         .spawn()
         .expect("the binary can be started");

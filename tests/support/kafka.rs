@@ -1,6 +1,7 @@
 //! The Kafka side: topics, records, committed positions, dead letters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
@@ -23,6 +24,8 @@ pub struct Kafka {
     pub bootstrap: String,
     /// Client properties that every client of it needs, e.g. SASL.
     pub properties: Vec<(String, String)>,
+    /// Clients that only ask, one for each group asked about: connecting takes longer than the question.
+    askers: Arc<Mutex<HashMap<String, Arc<BaseConsumer>>>>,
 }
 
 /// A record that was read.
@@ -44,13 +47,20 @@ impl ReadRecord {
 }
 
 impl Kafka {
+    /// A broker that is there already.
+    pub fn at(bootstrap: impl Into<String>, properties: &[(&str, &str)]) -> Self {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self {
+            bootstrap: bootstrap.into(),
+            properties: properties.iter().map(own).collect(),
+            askers: Arc::default(),
+        }
+    }
+
     /// The broker that `make test` started; `None`, said loudly, when there is none and none is demanded.
     pub fn shared(test: &str) -> Option<Self> {
         match std::env::var("KAFKA_BOOTSTRAP_SERVERS") {
-            Ok(bootstrap) if !bootstrap.is_empty() => Some(Self {
-                bootstrap,
-                properties: Vec::new(),
-            }),
+            Ok(bootstrap) if !bootstrap.is_empty() => Some(Self::at(bootstrap, &[])),
             _ => skipped(test, "no real Kafka"),
         }
     }
@@ -126,7 +136,7 @@ impl Kafka {
 
     /// How many partitions a topic has; 0 when it isn't there.
     pub fn partitions(&self, name: &str) -> usize {
-        let metadata = self.reader("").fetch_metadata(Some(name), TIMEOUT).unwrap();
+        let metadata = self.asker("").fetch_metadata(Some(name), TIMEOUT).unwrap();
         metadata
             .topics()
             .iter()
@@ -160,7 +170,7 @@ impl Kafka {
     }
 
     fn try_ends(&self, topic: &str) -> Result<BTreeMap<i32, i64>, KafkaError> {
-        let reader = self.reader("");
+        let reader = self.asker("");
         let partitions = i32::try_from(self.partitions(topic)).unwrap();
         (0..partitions)
             .map(|p| Ok((p, reader.fetch_watermarks(topic, p, TIMEOUT)?.1)))
@@ -173,7 +183,7 @@ impl Kafka {
         for partition in 0..self.partitions(topic) {
             list.add_partition(topic, i32::try_from(partition).unwrap());
         }
-        let committed = self.reader(group).committed_offsets(list, TIMEOUT).unwrap();
+        let committed = self.asker(group).committed_offsets(list, TIMEOUT).unwrap();
         committed
             .elements()
             .iter()
@@ -214,6 +224,15 @@ impl Kafka {
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
         self.client().create().unwrap()
+    }
+
+    fn asker(&self, group: &str) -> Arc<BaseConsumer> {
+        let mut askers = self.askers.lock().unwrap();
+        Arc::clone(
+            askers
+                .entry(group.to_owned())
+                .or_insert_with(|| Arc::new(self.reader(group))),
+        )
     }
 
     fn reader(&self, group: &str) -> BaseConsumer {

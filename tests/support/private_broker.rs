@@ -50,10 +50,7 @@ impl PrivateBroker {
 
     /// The broker with all rights.
     pub fn kafka(&self) -> Kafka {
-        Kafka {
-            bootstrap: self.value("BOOTSTRAP_SERVERS"),
-            properties: Vec::new(),
-        }
+        Kafka::at(self.value("BOOTSTRAP_SERVERS"), &[])
     }
 
     /// The broker through its SASL listener, as this user of the script's.
@@ -64,11 +61,7 @@ impl PrivateBroker {
             ("sasl.username", user),
             ("sasl.password", &format!("{user}-secret")),
         ];
-        let properties = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Kafka {
-            bootstrap: self.value("SASL_BOOTSTRAP_SERVERS"),
-            properties: properties.into(),
-        }
+        Kafka::at(self.value("SASL_BOOTSTRAP_SERVERS"), &pairs)
     }
 
     /// Changes access control lists with Kafka's own tool, e.g. `["--add", "--allow-principal", …]`.
@@ -110,6 +103,7 @@ impl PrivateBroker {
             .arg(command)
             .arg("--dir")
             .arg(self.dir())
+            .stdout(Stdio::null())
             .status()
             .unwrap();
         assert!(status.success(), "scripts/kafka {command} failed");
@@ -122,6 +116,7 @@ impl Drop for PrivateBroker {
             .arg("stop")
             .arg("--dir")
             .arg(self.dir())
+            .stdout(Stdio::null())
             .status();
     }
 }

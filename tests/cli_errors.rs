@@ -6,7 +6,7 @@ mod support;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use support::bridge::{Outcome, run_cli, run_cli_with};
+use support::cli::{Outcome, run_cli, run_cli_with};
 use support::config::Config;
 use support::kafka::{Kafka, fresh};
 use support::redis::{RedisServer, free_port};
@@ -180,6 +180,8 @@ fn check_connect_passes_where_everything_is_there() {
     let config = Config::new(&kafka, &fresh("group"), &[&topic], &url);
     let outcome = File::of(&config.text()).run(&["check", "--connect"], Duration::from_secs(30));
     assert_eq!(outcome.code, 0, "{outcome:?}");
+    let said = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(said.contains(&topic), "says what it looked at: {said}");
     assert_no_secret(&outcome);
 }
 

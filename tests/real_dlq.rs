@@ -5,7 +5,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::bridge::{Bridge, run_cli};
+use support::bridge::Bridge;
+use support::cli::run_cli;
 use support::config::Config;
 use support::load::numbered;
 use support::private_broker::PrivateBroker;

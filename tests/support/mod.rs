@@ -3,12 +3,13 @@
 //! - [`kafka`] talks to the shared broker and starts private ones for tests that break it,
 //! - [`redis`] starts a `redis-server` of its own for each test, [`proxy`] stands between it and the bridge,
 //! - [`recorder`] hears every notification, [`rig`] ties these three together,
-//! - [`bridge`] runs the binary, [`metrics`] reads what it exports,
+//! - [`bridge`] runs the service, [`cli`] the commands that end by themselves, [`metrics`] reads what it exports,
 //! - [`load`] writes numbered records, [`oracle`] compares them with what came out,
 //! - [`wait`] polls with a deadline: no test sleeps to synchronise.
 #![allow(dead_code)]
 
 pub mod bridge;
+pub mod cli;
 pub mod config;
 pub mod http;
 pub mod kafka;

@@ -156,7 +156,7 @@ fn append(out: &mut Vec<u8>, datum: Datum<'_>) -> Result<(), Fault> {
         Datum::Json { raw, .. } => append_text(out, raw),
         Datum::Number(number) => append_text(out, itoa::Buffer::new().format(number)),
         // Differs for every record: `Route::compile` lets no template have it.
-        Datum::Absent | Datum::Coordinates { .. } => Err(Fault::Absent),
+        Datum::Absent | Datum::Coordinates => Err(Fault::Absent),
         Datum::NotUtf8 => Err(Fault::NotUtf8),
     }
 }

@@ -129,12 +129,7 @@ impl Deriver {
     }
 
     #[cold]
-    fn check_denied(
-        &self,
-        route: &Route,
-        only: Option<u64>,
-        denied: &IsDenied<'_>,
-    ) -> Result<(), Rejection> {
+    fn check_denied(&self, route: &Route, only: Option<u64>, denied: &IsDenied<'_>) -> Result<(), Rejection> {
         let refused = self
             .channels
             .iter()

@@ -1,14 +1,14 @@
 //! The four values that every notification or channel is made of, for one record.
 
 use super::extract::Kind;
-use super::source::{Datum, Input};
+use super::source::{Datum, Input, Source};
 use super::text::has_unpaired_surrogate;
 use super::{Reason, Rejection, Route};
 
 /// A source that must give something, and how rejections call it.
 #[derive(Debug)]
 pub(super) struct Needed {
-    pub(super) source: super::source::Source,
+    pub(super) source: Source,
     /// For example ``source_id (`/repository/full_name`)``.
     pub(super) label: String,
 }
@@ -26,38 +26,70 @@ pub(super) struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     /// Reads the values in the order of the documentation; the first fault rejects the record.
     pub(super) fn read(route: &'a Route, input: &Input<'a>) -> Result<Self, Rejection> {
-        let needed = |needed: &'a Needed| check(input.datum(&needed.source), &needed.label);
-        Ok(Self {
-            id: needed(&route.id)?,
-            kind: needed(&route.kind)?,
-            source_type: route.source_type.as_ref().map_or(Ok(Datum::Absent), needed)?,
-            source_id: needed(&route.source_id)?,
-        })
+        let envelope = Self {
+            id: input.datum(&route.id.source),
+            kind: input.datum(&route.kind.source),
+            source_type: route
+                .source_type
+                .as_ref()
+                .map_or(Datum::Absent, |needed| input.datum(&needed.source)),
+            source_id: input.datum(&route.source_id.source),
+        };
+        let all = [
+            (Some(&route.id), envelope.id),
+            (Some(&route.kind), envelope.kind),
+            (route.source_type.as_ref(), envelope.source_type),
+            (Some(&route.source_id), envelope.source_id),
+        ];
+        for (needed, datum) in all {
+            if let (Some(needed), false) = (needed, is_usable(datum)) {
+                return Err(reject(needed, datum));
+            }
+        }
+        Ok(envelope)
     }
 }
 
-fn check<'a>(datum: Datum<'a>, label: &str) -> Result<Datum<'a>, Rejection> {
-    let (reason, fault) = match datum {
-        Datum::Absent => (Reason::MissingField, "absent or null"),
-        Datum::Text("") | Datum::Json { raw: "\"\"", .. } => (Reason::MissingField, "empty"),
-        Datum::NotUtf8 => (Reason::WrongType, "not UTF-8 text"),
+#[inline]
+fn is_usable(datum: Datum<'_>) -> bool {
+    match datum {
+        // Two quotes are an empty string.
+        Datum::Json {
+            raw,
+            kind: Kind::String,
+        } => raw.len() > 2,
         Datum::Json {
             raw,
             kind: Kind::EscapedString,
-        } if has_unpaired_surrogate(raw) => (
+        } => !has_unpaired_surrogate(raw),
+        Datum::Json { kind, .. } => kind == Kind::Integer,
+        Datum::Text(text) => !text.is_empty(),
+        Datum::Number(_) | Datum::Coordinates => true,
+        Datum::Absent | Datum::NotUtf8 => false,
+    }
+}
+
+#[cold]
+fn reject(needed: &Needed, datum: Datum<'_>) -> Rejection {
+    let (reason, fault) = match datum {
+        Datum::Absent => (Reason::MissingField, "absent or null"),
+        Datum::Text(_)
+        | Datum::Json {
+            kind: Kind::String, ..
+        } => (Reason::MissingField, "empty"),
+        Datum::Json {
+            kind: Kind::EscapedString,
+            ..
+        } => (
             Reason::InvalidJson,
             "a string with half a surrogate pair, which is no text",
         ),
-        Datum::Json {
-            kind: kind @ (Kind::Bool | Kind::Float | Kind::Array | Kind::Object),
-            ..
-        } => (Reason::WrongType, kind.name()),
-        Datum::Json { .. } | Datum::Text(_) | Datum::Number(_) | Datum::Coordinates { .. } => {
-            return Ok(datum);
-        }
+        Datum::Json { kind, .. } => (Reason::WrongType, kind.name()),
+        Datum::NotUtf8 | Datum::Number(_) | Datum::Coordinates => (Reason::WrongType, "not UTF-8 text"),
     };
-    Err(Rejection::new(
+    let label = &needed.label;
+    Rejection::new(
         reason,
         format!("{label} is {fault}; a non-empty string or an integer is needed"),
-    ))
+    )
 }

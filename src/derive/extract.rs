@@ -53,7 +53,7 @@ pub(super) fn extract<'t>(
         let end = if at < bytes.len() { "" } else { " (the end)" };
         Rejection::new(
             Reason::InvalidJson,
-            format!("{what}, byte {at}{end}: expected {expected}"),
+            format!("{what}, byte {at}{end}: expected {}", expected.as_str()),
         )
     })?;
     match kind {

@@ -5,6 +5,7 @@ use super::extract::Kind;
 use super::source::{Datum, Input, Source};
 use super::text::{has_unpaired_surrogate, write_escaped, write_string};
 use super::{Reason, Rejection};
+use crate::record::Record;
 
 /// An extra field of a route.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ pub(super) fn write(
         if least_len(datum) > room {
             return Err(too_large());
         }
-        write_as_string(out, datum);
+        write_as_string(out, datum, input.record);
     }
     if out.len() > room {
         return Err(too_large());
@@ -72,7 +73,7 @@ fn write_field(out: &mut Vec<u8>, field: &Field, input: &Input<'_>, room: usize)
     match datum {
         Datum::Json { raw, .. } => out.extend_from_slice(raw.as_bytes()),
         Datum::Number(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
-        other => write_as_string(out, other),
+        other => write_as_string(out, other, input.record),
     }
     if out.len() > room {
         out.truncate(start);
@@ -85,13 +86,13 @@ fn write_field(out: &mut Vec<u8>, field: &Field, input: &Input<'_>, room: usize)
 fn least_len(datum: Datum<'_>) -> usize {
     match datum {
         Datum::Json { raw: text, .. } | Datum::Text(text) => text.len(),
-        Datum::Absent | Datum::Number(_) | Datum::Coordinates { .. } | Datum::NotUtf8 => 0,
+        Datum::Absent | Datum::Number(_) | Datum::Coordinates | Datum::NotUtf8 => 0,
     }
 }
 
 /// Writes a value of the envelope, which is a JSON string whatever it was in the record: JavaScript loses integers
 /// beyond 2^53.
-fn write_as_string(out: &mut Vec<u8>, datum: Datum<'_>) {
+fn write_as_string(out: &mut Vec<u8>, datum: Datum<'_>, record: &Record<'_>) {
     match datum {
         Datum::Json {
             raw,
@@ -99,14 +100,10 @@ fn write_as_string(out: &mut Vec<u8>, datum: Datum<'_>) {
         } => out.extend_from_slice(raw.as_bytes()),
         Datum::Json { raw: text, .. } | Datum::Text(text) => write_string(out, text),
         Datum::Number(number) => write_string(out, itoa::Buffer::new().format(number)),
-        Datum::Coordinates {
-            topic,
-            partition,
-            offset,
-        } => {
+        Datum::Coordinates => {
             out.push(b'"');
-            write_escaped(out, topic);
-            for number in [i64::from(partition), offset] {
+            write_escaped(out, record.topic);
+            for number in [i64::from(record.partition), record.offset] {
                 out.push(b'-');
                 out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
             }

@@ -12,8 +12,44 @@ use super::text::{Unescaped, end_of_plain_run};
 /// How deep objects and arrays may nest, the usual limit of JSON parsers. It bounds the scanner's recursion.
 const MAX_DEPTH: u32 = 128;
 
-/// What was expected at the position where the scanner stopped.
-pub(super) type Scan<T> = Result<T, &'static str>;
+/// What was expected at the position where the scanner stopped. Small, so that results travel in registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    End,
+    Value,
+    Colon,
+    CommaOrBrace,
+    CommaOrBracket,
+    Name,
+    LessDepth,
+    NoControl,
+    Quote,
+    HexDigits,
+    Escape,
+    Digit,
+}
+
+impl Expected {
+    /// What was expected, for people.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::End => "nothing after the value",
+            Self::Value => "a value",
+            Self::Colon => "`:`",
+            Self::CommaOrBrace => "`,` or `}`",
+            Self::CommaOrBracket => "`,` or `]`",
+            Self::Name => "a member name in quotes",
+            Self::LessDepth => "at most 128 nested objects and arrays",
+            Self::NoControl => "an escape in place of a control character",
+            Self::Quote => "`\"`",
+            Self::HexDigits => "`\\u` and four hexadecimal digits",
+            Self::Escape => "a valid escape",
+            Self::Digit => "a digit",
+        }
+    }
+}
+
+type Scan<T> = Result<T, Expected>;
 
 pub(super) struct Scanner<'t> {
     bytes: &'t [u8],
@@ -43,7 +79,7 @@ impl<'t> Scanner<'t> {
         if self.at == self.bytes.len() {
             Ok(kind)
         } else {
-            Err("nothing after the value")
+            Err(Expected::End)
         }
     }
 
@@ -57,7 +93,7 @@ impl<'t> Scanner<'t> {
             b't' => self.word(b"true", Kind::Bool)?,
             b'f' => self.word(b"false", Kind::Bool)?,
             b'n' => self.word(b"null", Kind::Null)?,
-            _ => return Err("a value"),
+            _ => return Err(Expected::Value),
         };
         if let Some(slot) = node.and_then(|node| node.slot) {
             leaves[slot] = Leaf {
@@ -85,7 +121,7 @@ impl<'t> Scanner<'t> {
             }
             self.skip_whitespace();
             if !self.eat(b':') {
-                return Err("`:`");
+                return Err(Expected::Colon);
             }
             self.skip_whitespace();
             self.value(child, leaves)?;
@@ -94,7 +130,7 @@ impl<'t> Scanner<'t> {
                 return Ok(self.leave(Kind::Object));
             }
             if !self.eat(b',') {
-                return Err("`,` or `}`");
+                return Err(Expected::CommaOrBrace);
             }
             self.skip_whitespace();
         }
@@ -105,7 +141,7 @@ impl<'t> Scanner<'t> {
     fn name<'n>(&mut self, node: Option<&'n Node>) -> Scan<Option<&'n Node>> {
         let start = self.at + 1;
         if self.peek() != b'"' {
-            return Err("a member name in quotes");
+            return Err(Expected::Name);
         }
         let kind = self.string()?;
         let Some(node) = node else { return Ok(None) };
@@ -129,7 +165,7 @@ impl<'t> Scanner<'t> {
                 break;
             }
             if !self.eat(b',') {
-                return Err("`,` or `]`");
+                return Err(Expected::CommaOrBracket);
             }
             self.skip_whitespace();
         }
@@ -139,7 +175,7 @@ impl<'t> Scanner<'t> {
     #[inline]
     fn enter(&mut self) -> Scan<()> {
         if self.depth == MAX_DEPTH {
-            return Err("at most 128 nested objects and arrays");
+            return Err(Expected::LessDepth);
         }
         self.depth += 1;
         self.at += 1;
@@ -154,7 +190,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Reads a string from its opening quote on.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Scan<Kind> {
         let mut kind = Kind::String;
         self.at += 1;
@@ -169,8 +205,8 @@ impl<'t> Scanner<'t> {
                     kind = Kind::EscapedString;
                     self.escape()?;
                 }
-                Some(_) => return Err("an escape in place of a control character"),
-                None => return Err("`\"`"),
+                Some(_) => return Err(Expected::NoControl),
+                None => return Err(Expected::Quote),
             }
         }
     }
@@ -185,12 +221,12 @@ impl<'t> Scanner<'t> {
             b'u' => {
                 let digits = self.bytes.get(self.at + 1..self.at + 5);
                 if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                    return Err("`\\u` and four hexadecimal digits");
+                    return Err(Expected::HexDigits);
                 }
                 self.at += 5;
                 Ok(())
             }
-            _ => Err("a valid escape"),
+            _ => Err(Expected::Escape),
         }
     }
 
@@ -220,12 +256,16 @@ impl<'t> Scanner<'t> {
         while self.peek().is_ascii_digit() {
             self.at += 1;
         }
-        if self.at > start { Ok(()) } else { Err("a digit") }
+        if self.at > start {
+            Ok(())
+        } else {
+            Err(Expected::Digit)
+        }
     }
 
     fn word(&mut self, word: &[u8], kind: Kind) -> Scan<Kind> {
         if !self.bytes[self.at..].starts_with(word) {
-            return Err("a value");
+            return Err(Expected::Value);
         }
         self.at += word.len();
         Ok(kind)
@@ -237,14 +277,14 @@ impl<'t> Scanner<'t> {
         self.bytes.get(self.at).copied().unwrap_or(0)
     }
 
-    #[inline]
+    #[inline(always)]
     fn eat(&mut self, byte: u8) -> bool {
         let hit = self.peek() == byte;
         self.at += usize::from(hit);
         hit
     }
 
-    #[inline]
+    #[inline(always)]
     fn skip_whitespace(&mut self) {
         while matches!(self.peek(), b' ' | b'\n' | b'\t' | b'\r') {
             self.at += 1;

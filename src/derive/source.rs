@@ -89,17 +89,15 @@ pub(super) enum Datum<'a> {
     /// Plain text.
     Text(&'a str),
     Number(i64),
-    Coordinates {
-        topic: &'a str,
-        partition: i32,
-        offset: i64,
-    },
+    /// Topic, partition and offset, as the record has them.
+    Coordinates,
     /// Bytes that should have been text.
     NotUtf8,
 }
 
 impl<'a> Input<'a> {
     /// What `source` gives for this record.
+    #[inline]
     pub(super) fn datum(&self, source: &'a Source) -> Datum<'a> {
         let record = self.record;
         match source {
@@ -112,11 +110,7 @@ impl<'a> Input<'a> {
             Source::Offset => Datum::Number(record.offset),
             Source::Timestamp => record.timestamp_ms.map_or(Datum::Absent, Datum::Number),
             Source::Literal(text) => Datum::Text(text),
-            Source::Coordinates => Datum::Coordinates {
-                topic: record.topic,
-                partition: record.partition,
-                offset: record.offset,
-            },
+            Source::Coordinates => Datum::Coordinates,
         }
     }
 }

@@ -1,0 +1,389 @@
+//! The polling thread: one turn after another until it is told to end.
+//!
+//! It owns everything that a record touches between Kafka and the writer, so nothing on the way needs a lock. A
+//! turn takes what came back, handles one step of a rebalance, does what is due, and reads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::sync::mpsc;
+
+use super::denied::DeniedChannels;
+use super::lane::Lane;
+use super::rebalance::Rebalance;
+use crate::config::{Config, Mode};
+use crate::derive::{Deriver, Limits, Router};
+use crate::dlq::producer::Producer;
+use crate::exit::Exit;
+use crate::observe::books::Ledger;
+use crate::observe::health::{Health, Phase};
+use crate::observe::metrics::{Metrics, now_ms};
+use crate::observe::status::{PartitionStatus, PipelineStatus, SharedStatus};
+use crate::publish::batch::Batch;
+use crate::publish::writer::{Returned, WINDOW};
+use crate::source::assignment::{Assignment, PauseReason};
+use crate::source::client::{Consumer, Event};
+use crate::source::resolve::{Resolved, TopicPartition};
+
+/// How long a turn waits for records at most: everything that is due happens that late at worst.
+const IDLE_WAIT: Duration = Duration::from_millis(50);
+/// Records read in one turn before anything else gets its chance.
+const RECORDS_PER_TURN: usize = 1024;
+/// Waiting for Redis for longer than this pauses all partitions, so that Kafka can be polled meanwhile.
+const STALL_PATIENCE: Duration = Duration::from_millis(500);
+/// How long a turn waits for a batch to come back.
+const RETURN_WAIT: Duration = Duration::from_millis(20);
+/// How often partitions are looked over for what is due.
+const REVIEW_INTERVAL: Duration = Duration::from_millis(10);
+/// How often the status is told.
+const STATUS_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The way to the writer and back.
+pub struct WriterHandle {
+    /// Batches to send.
+    pub batches: mpsc::Sender<Batch>,
+    /// Batches that came back.
+    pub returned: Receiver<Returned>,
+}
+
+/// The way to whoever finds out start positions, and back.
+pub struct StartsHandle {
+    /// Partitions that were assigned.
+    pub requests: Sender<Vec<TopicPartition>>,
+    /// Where they start.
+    pub answers: Receiver<Vec<Resolved>>,
+}
+
+/// What a pump is made of.
+pub struct Parts {
+    pub config: Arc<Config>,
+    pub router: Router,
+    pub consumer: Arc<Consumer>,
+    pub events: Receiver<Event>,
+    pub starts: StartsHandle,
+    pub writer: WriterHandle,
+    pub letters: Producer,
+    pub ledger: Ledger,
+    pub metrics: Metrics,
+    pub health: Arc<Health>,
+    pub status: SharedStatus,
+    pub stop: Arc<AtomicBool>,
+}
+
+/// The polling thread's state.
+pub struct Pump {
+    pub(super) config: Arc<Config>,
+    pub(super) router: Router,
+    pub(super) consumer: Arc<Consumer>,
+    pub(super) events: Receiver<Event>,
+    pub(super) starts: StartsHandle,
+    pub(super) writer: WriterHandle,
+    pub(super) letters: Producer,
+    pub(super) ledger: Ledger,
+    pub(super) metrics: Metrics,
+    pub(super) health: Arc<Health>,
+    pub(super) status: SharedStatus,
+    stop: Arc<AtomicBool>,
+    pub(super) deriver: Deriver,
+    pub(super) assignment: Assignment<Lane>,
+    pub(super) rebalance: Rebalance,
+    /// The batch that is being filled, and its number.
+    pub(super) open: Batch,
+    pub(super) open_number: u64,
+    /// Emptied batches, to be filled again.
+    spare: Vec<Batch>,
+    /// Batches handed over and not back.
+    pub(super) outstanding: usize,
+    /// Since when nothing could be read because Redis takes nothing.
+    stalled_since: Option<Instant>,
+    pub(super) backpressure: bool,
+    pub(super) denied: DeniedChannels,
+    pub(super) last_published: Option<Instant>,
+    pub(super) last_commit: Instant,
+    /// When the commit that is on its way was sent.
+    pub(super) commit_sent: Option<Instant>,
+    /// The last commit failed; told once.
+    pub(super) commits_failing: bool,
+    last_status: Instant,
+    last_review: Instant,
+    /// A failure that no waiting mends.
+    pub(super) fatal: Option<Exit>,
+}
+
+impl Pump {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        let limits = Limits {
+            max_notification_bytes: parts.config.delivery.max_notification_bytes,
+        };
+        let now = Instant::now();
+        Self {
+            config: parts.config,
+            router: parts.router,
+            consumer: parts.consumer,
+            events: parts.events,
+            starts: parts.starts,
+            writer: parts.writer,
+            letters: parts.letters,
+            ledger: parts.ledger,
+            metrics: parts.metrics,
+            health: parts.health,
+            status: parts.status,
+            stop: parts.stop,
+            deriver: Deriver::new(limits),
+            assignment: Assignment::default(),
+            rebalance: Rebalance::default(),
+            open: Batch::default(),
+            open_number: 0,
+            spare: Vec::with_capacity(WINDOW + 1),
+            outstanding: 0,
+            stalled_since: None,
+            backpressure: false,
+            denied: DeniedChannels::default(),
+            last_published: None,
+            last_commit: now,
+            commit_sent: None,
+            commits_failing: false,
+            last_review: now,
+            last_status: now,
+            fatal: None,
+        }
+    }
+
+    /// Joins the group and works until told to end, then drains and leaves.
+    pub fn run(mut self) -> Exit {
+        let topics: Vec<&str> = self.config.kafka.topics.iter().map(String::as_str).collect();
+        if let Err(error) = self.consumer.subscribe(&topics) {
+            tracing::error!(%error, "kafka.topics: the subscription is refused");
+            return Exit::Config;
+        }
+        while !self.stop.load(Ordering::Relaxed) && self.fatal.is_none() {
+            self.turn();
+        }
+        self.finish()
+    }
+
+    /// One turn.
+    pub(super) fn turn(&mut self) {
+        self.chores();
+        if self.has_room() {
+            self.end_stall();
+            self.read(IDLE_WAIT);
+        } else {
+            self.stall();
+        }
+    }
+
+    /// Everything but reading.
+    pub(super) fn chores(&mut self) {
+        let now = Instant::now();
+        self.health.turned();
+        self.metrics.last_poll.set(now_ms() as f64 / 1000.0);
+        self.take_returned();
+        self.take_receipts();
+        self.take_events();
+        self.step_rebalance();
+        if now.duration_since(self.last_review) >= REVIEW_INTERVAL {
+            self.last_review = now;
+            self.retry_letters(now);
+            self.retry_refused(now);
+            self.review_pauses(now);
+        }
+        self.commit_if_due(now);
+        self.publish_books();
+        if now.duration_since(self.last_status) >= STATUS_INTERVAL {
+            self.last_status = now;
+            self.tell_status();
+        }
+    }
+
+    /// Whether another record can enter the open batch.
+    fn has_room(&self) -> bool {
+        !self.is_full() || self.outstanding < WINDOW
+    }
+
+    fn is_full(&self) -> bool {
+        self.open.records() >= self.config.batch.max_records
+            || self.open.bytes().len() >= self.config.batch.max_bytes
+    }
+
+    /// Reads what is there. Waits for records only when nothing waits to be sent.
+    fn read(&mut self, patience: Duration) {
+        let consumer = Arc::clone(&self.consumer);
+        for _ in 0..RECORDS_PER_TURN {
+            let wait = if self.open.is_empty() {
+                patience
+            } else {
+                Duration::ZERO
+            };
+            match consumer.poll(wait) {
+                Some(Ok(message)) => self.take(&message),
+                Some(Err(error)) => self.read_failed(&error),
+                None => {
+                    self.send_or_wait();
+                    return;
+                }
+            }
+            if self.is_full() {
+                self.send();
+                if self.is_full() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn read_failed(&mut self, error: &KafkaError) {
+        match error {
+            KafkaError::MessageConsumptionFatal(code) => {
+                tracing::error!(%code, "Kafka refuses this member for good");
+                self.fatal = Some(Exit::Software);
+            }
+            // Counted and logged by the context's error callback, or passing.
+            KafkaError::MessageConsumption(code) if is_worth_telling(*code) => {
+                tracing::warn!(%code, "Kafka: reading failed; trying again");
+            }
+            _ => {}
+        }
+    }
+
+    /// Nothing more to read right now: what is there leaves at once, unless the writer has its hands full.
+    fn send_or_wait(&mut self) {
+        self.publish_books();
+        if self.open.is_empty() || self.send() {
+            return;
+        }
+        self.wait_for_return(Duration::from_millis(1));
+    }
+
+    /// Hands the open batch over if the writer takes it.
+    pub(super) fn send(&mut self) -> bool {
+        if self.open.is_empty() || self.outstanding >= WINDOW {
+            return false;
+        }
+        #[allow(clippy::cast_precision_loss, reason = "a batch is far below 2^52 records")]
+        self.metrics.batch_size.observe(self.open.records() as f64);
+        let next = self.spare.pop().unwrap_or_default();
+        let batch = std::mem::replace(&mut self.open, next);
+        self.open_number += 1;
+        match self.writer.batches.try_send(batch) {
+            Ok(()) => {
+                self.outstanding += 1;
+                true
+            }
+            Err(error) => {
+                // The channel is as long as the window, so only a writer that has died takes nothing.
+                tracing::error!("the Redis writer has ended");
+                self.open = error.into_inner();
+                self.fatal = Some(Exit::Software);
+                false
+            }
+        }
+    }
+
+    /// Keeps an emptied batch for later.
+    pub(super) fn recycle(&mut self, mut batch: Batch) {
+        if self.spare.len() <= WINDOW {
+            batch.clear();
+            self.spare.push(batch);
+        }
+    }
+
+    fn wait_for_return(&mut self, patience: Duration) {
+        if let Ok(returned) = self.writer.returned.recv_timeout(patience) {
+            self.settle_returned(returned);
+        }
+    }
+
+    /// The batch is full and the writer takes nothing. A short stall just doesn't poll; in a longer one everything
+    /// is paused, and Kafka polled so that this member stays in the group.
+    fn stall(&mut self) {
+        let since = *self.stalled_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < STALL_PATIENCE {
+            self.wait_for_return(RETURN_WAIT);
+            self.send();
+            return;
+        }
+        if !self.backpressure {
+            self.backpressure = true;
+            self.pause_all(PauseReason::Backpressure, true);
+        }
+        match Arc::clone(&self.consumer).poll(RETURN_WAIT) {
+            Some(Ok(message)) => self.take(&message),
+            Some(Err(error)) => self.read_failed(&error),
+            None => {}
+        }
+        self.take_returned();
+        self.send();
+    }
+
+    fn end_stall(&mut self) {
+        self.stalled_since = None;
+        if self.backpressure && self.outstanding < WINDOW {
+            self.backpressure = false;
+            self.pause_all(PauseReason::Backpressure, false);
+        }
+    }
+
+    pub(super) fn is_at_least_once(&self) -> bool {
+        self.config.delivery.mode == Mode::AtLeastOnce
+    }
+
+    /// Shows the books as they stand.
+    pub(super) fn publish_books(&mut self) {
+        if self.ledger.is_changed() {
+            self.ledger.publish(self.assignment.held());
+        }
+    }
+
+    pub(super) fn tell_status(&self) {
+        let partitions: Vec<PartitionStatus> = self
+            .assignment
+            .iter()
+            .map(|(_, partition)| PartitionStatus {
+                topic: Arc::clone(&partition.topic),
+                partition: partition.number,
+                committed: Some(partition.committed.0),
+                position: partition.progress.delivered().0,
+                in_flight: partition.progress.held(),
+                paused: PauseReason::ALL
+                    .into_iter()
+                    .filter(|reason| partition.paused.contains(*reason))
+                    .map(PauseReason::as_str)
+                    .collect(),
+            })
+            .collect();
+        self.status.set(PipelineStatus {
+            records_in_flight: partitions.iter().map(|p| p.in_flight).sum(),
+            dead_letters_in_flight: self
+                .assignment
+                .iter()
+                .map(|(_, partition)| partition.state.letters.len() as u64)
+                .sum(),
+            partitions,
+        });
+    }
+
+    /// This process is a member of the group.
+    pub(super) fn joined(&self) {
+        if self.health.phase() == Phase::Joining {
+            self.health.enter(Phase::Joined);
+        }
+    }
+}
+
+/// Errors that librdkafka mends by itself and reports for each partition are not told each time.
+fn is_worth_telling(code: RDKafkaErrorCode) -> bool {
+    !matches!(
+        code,
+        RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::Resolve
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::PartitionEOF
+    )
+}

@@ -1,0 +1,33 @@
+//! The commands, one file each, and the arguments that they share.
+
+mod arguments;
+mod run;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::{Exit, Failure};
+use arguments::ConfigArguments;
+
+/// Tails Kafka topics as a consumer group and publishes lightweight notifications to Redis.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    #[command(after_help = run::EXAMPLES)]
+    Run(ConfigArguments),
+}
+
+impl Cli {
+    /// Runs the command that was asked for.
+    pub fn run(self) -> Result<Exit, Failure> {
+        match self.command {
+            Command::Run(arguments) => run::run(arguments.load()?),
+        }
+    }
+}

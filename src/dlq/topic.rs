@@ -1,0 +1,100 @@
+//! The dead-letter topic: there, or created at the start.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
+
+use crate::config::{Config, Dlq};
+use crate::exit::Failure;
+use crate::source::client::shared;
+
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a topic takes unless it says otherwise (`message.max.bytes` of a broker).
+const DEFAULT_MAX_BYTES: usize = 1_048_588;
+
+/// What is known of the topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DlqTopic {
+    /// Its partition count.
+    pub partitions: i32,
+    /// The largest record that it takes.
+    pub max_bytes: usize,
+}
+
+/// How many partitions `topic` has; `None` when it isn't there.
+pub fn partition_count(metadata: &Metadata, topic: &str) -> Option<i32> {
+    let topic = metadata.topics().iter().find(|known| known.name() == topic)?;
+    let there = topic.error().is_none() && !topic.partitions().is_empty();
+    there.then(|| i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX))
+}
+
+/// Finds the topic or creates it. Refused: what an administrator has to create.
+pub async fn ensure(config: &Config, metadata: &Metadata) -> Result<DlqTopic, Failure> {
+    let admin: AdminClient<DefaultClientContext> = shared(&config.kafka)
+        .create()
+        .map_err(|error| Failure::unavailable(format!("Kafka: {error}")))?;
+    let partitions = match partition_count(metadata, &config.dlq.topic) {
+        Some(partitions) => partitions,
+        None => create(&admin, &config.dlq).await?,
+    };
+    let max_bytes = max_message_bytes(&admin, &config.dlq.topic)
+        .await
+        .unwrap_or(DEFAULT_MAX_BYTES);
+    Ok(DlqTopic {
+        partitions,
+        max_bytes,
+    })
+}
+
+async fn create(admin: &AdminClient<DefaultClientContext>, dlq: &Dlq) -> Result<i32, Failure> {
+    let retention = dlq.retention.as_millis().to_string();
+    let replication = TopicReplication::Fixed(dlq.replication_factor.map_or(-1, i32::from));
+    let topic = NewTopic::new(&dlq.topic, dlq.partitions, replication)
+        .set("cleanup.policy", "delete")
+        .set("retention.ms", &retention);
+    let options = AdminOptions::new()
+        .operation_timeout(Some(QUESTION_TIMEOUT))
+        .request_timeout(Some(QUESTION_TIMEOUT));
+    let result = match admin.create_topics([&topic], &options).await {
+        Ok(results) => results.into_iter().next().unwrap_or(Ok(dlq.topic.clone())),
+        Err(KafkaError::AdminOp(code)) => Err((dlq.topic.clone(), code)),
+        Err(error) => return Err(Failure::unavailable(format!("dlq.topic {}: {error}", dlq.topic))),
+    };
+    match result {
+        Ok(_) => {
+            tracing::info!(
+                topic = dlq.topic,
+                partitions = dlq.partitions,
+                "created the dead-letter topic"
+            );
+            Ok(dlq.partitions)
+        }
+        // Another copy was faster; the partition count is looked up again while the service runs.
+        Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(dlq.partitions),
+        Err((_, code)) => Err(refused(dlq, code)),
+    }
+}
+
+fn refused(dlq: &Dlq, code: RDKafkaErrorCode) -> Failure {
+    Failure::config(format!(
+        "dlq.topic: {} does not exist and could not be created ({code}); create it with {} partitions, \
+         cleanup.policy=delete and retention.ms={}, or allow this user to Create it",
+        dlq.topic,
+        dlq.partitions,
+        dlq.retention.as_millis()
+    ))
+}
+
+/// `max.message.bytes` of the topic; `None` when this user may not ask.
+async fn max_message_bytes(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Option<usize> {
+    let options = AdminOptions::new().request_timeout(Some(QUESTION_TIMEOUT));
+    let results = admin
+        .describe_configs(&[ResourceSpecifier::Topic(topic)], &options)
+        .await
+        .ok()?;
+    let resource = results.into_iter().next()?.ok()?;
+    resource.get("max.message.bytes")?.value.as_ref()?.parse().ok()
+}

@@ -1,0 +1,103 @@
+//! Is the process alive, and may it be counted on? What `/livez` and `/readyz` answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::publish::health::NodeHealth;
+
+/// The poll loop counts as stuck when it has not turned for this long. It turns every 100 ms at least; a start or a
+/// drain may keep it for a while.
+pub const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// The phases of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// Not yet a member of the group.
+    Joining = 0,
+    /// A member, with partitions or without.
+    Joined = 1,
+    /// Told to end.
+    Draining = 2,
+}
+
+/// What the other threads leave here for the probes.
+#[derive(Debug)]
+pub struct Health {
+    phase: AtomicU8,
+    stopped: AtomicBool,
+    started: Instant,
+    last_turn_ms: AtomicU64,
+    redis: Arc<NodeHealth>,
+}
+
+impl Health {
+    /// A process that has just started.
+    pub fn new(redis: Arc<NodeHealth>) -> Self {
+        Self {
+            phase: AtomicU8::new(Phase::Joining as u8),
+            stopped: AtomicBool::new(false),
+            started: Instant::now(),
+            last_turn_ms: AtomicU64::new(0),
+            redis,
+        }
+    }
+
+    /// Enters a phase.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// The present phase.
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::Joining,
+            1 => Phase::Joined,
+            _ => Phase::Draining,
+        }
+    }
+
+    /// The poll loop has turned.
+    pub fn turned(&self) {
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_turn_ms.store(elapsed, Ordering::Relaxed);
+    }
+
+    /// The poll loop has ended for good.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// The Redis node.
+    pub fn redis(&self) -> &NodeHealth {
+        &self.redis
+    }
+
+    /// Why the process should be restarted, if it should. Outages of Kafka or Redis are no reason.
+    pub fn not_alive(&self) -> Option<&'static str> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Some("the poll loop has ended");
+        }
+        let last = Duration::from_millis(self.last_turn_ms.load(Ordering::Relaxed));
+        let idle = self.started.elapsed().saturating_sub(last);
+        (idle > STUCK_AFTER).then_some("the poll loop is stuck")
+    }
+
+    /// Why the process can't be counted on yet, or any more.
+    pub fn not_ready(&self) -> Option<String> {
+        match self.phase() {
+            Phase::Draining => return Some("draining".to_owned()),
+            Phase::Joining => return Some("not yet a member of the consumer group".to_owned()),
+            Phase::Joined => {}
+        }
+        let redis = self.redis.status();
+        if let Some(error) = redis.configuration_error {
+            return Some(format!("Redis refuses the configuration: {error}"));
+        }
+        (!redis.answered_once).then(|| match redis.fault {
+            Some(fault) => format!("Redis has not answered yet: {fault}"),
+            None => "Redis has not answered yet".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,250 @@
+//! Which records of one partition are settled, and hence which offset may be committed.
+//!
+//! Pure: no clock, no client. The frontier is over *delivered* records, since offsets have holes (compaction,
+//! transaction markers). Records travel in spans: a span is a run of records of one partition that settles as one,
+//! normally all records of the partition in one batch. A record that has to wait by itself is a span of its own,
+//! so that everything around it can settle.
+
+use std::collections::VecDeque;
+
+/// The offset of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Offset(pub i64);
+
+impl Offset {
+    /// The position right behind this record.
+    pub fn next(self) -> Position {
+        Position(self.0 + 1)
+    }
+}
+
+/// The offset of the next record to read: what Kafka keeps as a committed offset. One more than the [`Offset`]
+/// of the last record before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub i64);
+
+/// Unsettled records that settle together. Identified by the offset of its first record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The offset of its first record, which names it.
+    pub first: Offset,
+    /// How many records it has.
+    pub records: u32,
+}
+
+/// The settled frontier of one assignment of one partition.
+#[derive(Debug)]
+pub struct Progress {
+    /// Unsettled spans in offset order.
+    spans: VecDeque<Span>,
+    /// Behind the last record that was delivered.
+    delivered: Position,
+}
+
+impl Progress {
+    /// Nothing delivered yet; reading starts at `start`.
+    pub fn new(start: Position) -> Self {
+        Self {
+            spans: VecDeque::new(),
+            delivered: start,
+        }
+    }
+
+    /// What may be committed: the first unsettled record, or where reading goes on when all is settled.
+    pub fn position(&self) -> Position {
+        self.spans
+            .front()
+            .map_or(self.delivered, |span| Position(span.first.0))
+    }
+
+    /// Behind the last delivered record.
+    pub fn delivered(&self) -> Position {
+        self.delivered
+    }
+
+    /// How many delivered records are not settled.
+    pub fn held(&self) -> u64 {
+        self.spans.iter().map(|span| u64::from(span.records)).sum()
+    }
+
+    /// Whether everything that was delivered is settled.
+    pub fn is_settled(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// A record was delivered and needs nothing more.
+    pub fn settle_at_once(&mut self, offset: Offset) {
+        self.delivered = self.delivered.max(offset.next());
+    }
+
+    /// The end of the partition was reached: nothing to deliver lies before `end`, transaction markers included.
+    pub fn reached(&mut self, end: Position) {
+        self.delivered = self.delivered.max(end);
+    }
+
+    /// A record was delivered and starts a new span, which its offset names from now on.
+    pub fn hold(&mut self, offset: Offset) {
+        self.delivered = self.delivered.max(offset.next());
+        self.spans.push_back(Span {
+            first: offset,
+            records: 1,
+        });
+    }
+
+    /// A record was delivered and joins the span `first`, which must be the newest. Returns whether it could.
+    pub fn join(&mut self, first: Offset, offset: Offset) -> bool {
+        match self.spans.back_mut() {
+            Some(span) if span.first == first => {
+                span.records += 1;
+                self.delivered = self.delivered.max(offset.next());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The records of the span `first` are settled, except those that `remains` (ascending) still holds: they are
+    /// spans of their own from now on. Returns how many were settled: 0 when there is no such span.
+    pub fn settle(&mut self, first: Offset, remains: &[Span]) -> u32 {
+        let Some(index) = self.find(first) else { return 0 };
+        let Some(span) = self.spans.remove(index) else {
+            return 0;
+        };
+        for (i, &rest) in remains.iter().enumerate() {
+            self.spans.insert(index + i, rest);
+        }
+        span.records
+            .saturating_sub(remains.iter().map(|rest| rest.records).sum())
+    }
+
+    /// The span that `first` names, if it is unsettled.
+    pub fn find_span(&self, first: Offset) -> Option<Span> {
+        self.find(first).map(|index| self.spans[index])
+    }
+
+    fn find(&self, first: Offset) -> Option<usize> {
+        self.spans.binary_search_by_key(&first, |span| span.first).ok()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn nothing_delivered_leaves_the_position_at_the_start() {
+        assert_eq!(Progress::new(Position(7)).position(), Position(7));
+    }
+
+    #[test]
+    fn a_record_that_waits_holds_the_position_while_others_settle() {
+        let mut progress = Progress::new(Position(0));
+        progress.hold(Offset(0));
+        progress.hold(Offset(5));
+        progress.hold(Offset(9));
+        assert_eq!(progress.settle(Offset(0), &[]), 1);
+        assert_eq!(progress.settle(Offset(9), &[]), 1);
+        assert_eq!(progress.position(), Position(5));
+        assert_eq!(progress.settle(Offset(5), &[]), 1);
+        assert_eq!(progress.position(), Position(10));
+    }
+
+    #[test]
+    fn holes_between_offsets_are_passed() {
+        let mut progress = Progress::new(Position(0));
+        progress.hold(Offset(3));
+        assert!(progress.join(Offset(3), Offset(90)));
+        assert_eq!(progress.settle(Offset(3), &[]), 2);
+        assert_eq!(progress.position(), Position(91));
+    }
+
+    #[test]
+    fn only_the_newest_span_can_be_joined() {
+        let mut progress = Progress::new(Position(0));
+        progress.hold(Offset(0));
+        progress.hold(Offset(1));
+        assert!(!progress.join(Offset(0), Offset(2)));
+    }
+
+    #[test]
+    fn settling_twice_counts_once() {
+        let mut progress = Progress::new(Position(0));
+        progress.hold(Offset(0));
+        assert_eq!(progress.settle(Offset(0), &[]), 1);
+        assert_eq!(progress.settle(Offset(0), &[]), 0);
+    }
+
+    /// The obvious model: a set of unsettled offsets.
+    #[derive(Default)]
+    struct Model {
+        unsettled: BTreeSet<i64>,
+        delivered: i64,
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_set_of_unsettled_offsets(
+            steps in prop::collection::vec((0u8..6, 1i64..4, any::<prop::sample::Index>(), any::<u64>()), 1..200)
+        ) {
+            let mut progress = Progress::new(Position(0));
+            let mut model = Model::default();
+            // The spans that exist: their offsets.
+            let mut spans: Vec<Vec<i64>> = Vec::new();
+            for (kind, gap, pick, bits) in steps {
+                let offset = model.delivered + gap - 1;
+                match kind {
+                    0 => { progress.settle_at_once(Offset(offset)); model.delivered = offset + 1; }
+                    1 => {
+                        progress.hold(Offset(offset));
+                        model.delivered = offset + 1;
+                        model.unsettled.insert(offset);
+                        spans.push(vec![offset]);
+                    }
+                    2 => {
+                        let Some(last) = spans.iter_mut().max_by_key(|span| span[0]) else { continue };
+                        prop_assert!(progress.join(Offset(last[0]), Offset(offset)));
+                        last.push(offset);
+                        model.delivered = offset + 1;
+                        model.unsettled.insert(offset);
+                    }
+                    3 if !spans.is_empty() => {
+                        let span = spans.swap_remove(pick.index(spans.len()));
+                        prop_assert_eq!(progress.settle(Offset(span[0]), &[]) as usize, span.len());
+                        for offset in &span { model.unsettled.remove(offset); }
+                    }
+                    4 if !spans.is_empty() => {
+                        let index = pick.index(spans.len());
+                        let at = 1 + bits as usize % spans[index].len();
+                        if at == spans[index].len() { continue }
+                        let rest = spans[index].split_off(at);
+                        let remains = Span { first: Offset(rest[0]), records: rest.len() as u32 };
+                        let settled = progress.settle(Offset(spans[index][0]), &[remains]);
+                        prop_assert_eq!(settled as usize, at);
+                        for offset in &spans[index] { model.unsettled.remove(offset); }
+                        spans[index] = rest;
+                    }
+                    5 if !spans.is_empty() => {
+                        let span = spans.swap_remove(pick.index(spans.len()));
+                        let kept: Vec<i64> =
+                            span.iter().enumerate().filter(|(i, _)| bits >> (i % 64) & 1 == 1).map(|(_, o)| *o).collect();
+                        let remains: Vec<Span> =
+                            kept.iter().map(|&offset| Span { first: Offset(offset), records: 1 }).collect();
+                        let settled = progress.settle(Offset(span[0]), &remains);
+                        prop_assert_eq!(settled as usize, span.len() - kept.len());
+                        for offset in &span { if !kept.contains(offset) { model.unsettled.remove(offset); } }
+                        spans.extend(kept.into_iter().map(|offset| vec![offset]));
+                    }
+                    _ => {}
+                }
+                let lowest = model.unsettled.first().copied().unwrap_or(model.delivered);
+                prop_assert_eq!(progress.position(), Position(lowest));
+                prop_assert_eq!(progress.held(), model.unsettled.len() as u64);
+            }
+        }
+    }
+}

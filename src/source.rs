@@ -1,0 +1,10 @@
+//! The way from Kafka: the consumer of the group, which partitions it has, and where each of them starts.
+//!
+//! [`client`] builds clients and queues what librdkafka reports; [`start`] is the pure rule for start positions and
+//! [`resolve`] carries it out beside the polling thread; [`assignment`] is the table of partitions.
+
+pub mod assignment;
+pub mod client;
+pub mod message;
+pub mod resolve;
+pub mod start;

@@ -1,0 +1,317 @@
+//! Kafka clients: the users' settings first, what delivery depends on last, so that nothing can undo it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_channel::Sender;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+use serde::Deserialize;
+
+use crate::config::Kafka;
+use crate::observe::metrics::Metrics;
+
+/// The consumer of the group.
+pub type Consumer = BaseConsumer<Context>;
+
+/// How often librdkafka reports statistics; only the brokers' states are read.
+const STATISTICS_INTERVAL_MS: &str = "10000";
+
+/// What librdkafka reports and the polling thread handles, in order, when it is back from polling.
+#[derive(Debug)]
+pub enum Event {
+    /// The group gives partitions; they are read only after `incremental_assign`.
+    Assign(TopicPartitionList),
+    /// The group takes partitions; they are ours until `incremental_unassign`, unless they are lost already.
+    Revoke {
+        /// Which.
+        partitions: TopicPartitionList,
+        /// Another member may have them already: nothing may be committed.
+        lost: bool,
+    },
+    /// A commit was answered.
+    Committed {
+        /// How.
+        result: Result<(), RDKafkaErrorCode>,
+        /// What was committed, each with its own error.
+        offsets: TopicPartitionList,
+    },
+}
+
+/// Queues events and tells log and metrics what librdkafka reports.
+pub struct Context {
+    events: Sender<Event>,
+    metrics: Metrics,
+}
+
+impl Context {
+    /// Events go to `events`.
+    pub fn new(events: Sender<Event>, metrics: Metrics) -> Self {
+        Self { events, metrics }
+    }
+
+    fn queue(&self, event: Event) {
+        // The receiver lives as long as the polling thread; afterwards nothing is to be handled.
+        let _ = self.events.send(event);
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.metrics
+            .kafka_errors
+            .with_label_values(&[&error_label(&error)])
+            .inc();
+        tracing::warn!(%error, "Kafka: {reason}");
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        if let Ok(statistics) = serde_json::from_slice::<Statistics>(statistics) {
+            self.metrics.kafka_brokers_up.set(statistics.brokers_up());
+        }
+    }
+}
+
+impl ConsumerContext for Context {
+    /// Only notes what is to be done: the polling thread drains, commits and answers with `incremental_assign` or
+    /// `incremental_unassign` once poll has returned. librdkafka waits for that answer.
+    fn rebalance(&self, consumer: &Consumer, error: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let partitions = partitions.clone();
+        self.queue(match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Event::Assign(partitions),
+            _ => Event::Revoke {
+                partitions,
+                lost: consumer.assignment_lost(),
+            },
+        });
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let result = result.map_err(|error| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown));
+        self.queue(Event::Committed {
+            result,
+            offsets: offsets.clone(),
+        });
+    }
+}
+
+/// The context of a client that only asks: keeps the last error, so that whoever gives up can say why.
+#[derive(Debug, Default)]
+pub struct Quiet {
+    last: Mutex<Option<String>>,
+}
+
+impl Quiet {
+    /// The last error that librdkafka reported.
+    pub fn last_error(&self) -> Option<String> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, "librdkafka: {message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, "Kafka: {reason}");
+        // That all brokers are down says less than why the last of them is.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// The part of librdkafka's statistics that is read
+/// (<https://github.com/confluentinc/librdkafka/blob/master/STATISTICS.md>).
+#[derive(Deserialize)]
+struct Statistics<'a> {
+    #[serde(borrow)]
+    brokers: std::collections::HashMap<std::borrow::Cow<'a, str>, BrokerStatistics<'a>>,
+}
+
+#[derive(Deserialize)]
+struct BrokerStatistics<'a> {
+    nodeid: i64,
+    #[serde(borrow)]
+    state: std::borrow::Cow<'a, str>,
+}
+
+impl Statistics<'_> {
+    /// Brokers by their id: addresses from the configuration and the group coordinator come again under it.
+    fn brokers_up(&self) -> i64 {
+        let up = self
+            .brokers
+            .values()
+            .filter(|broker| broker.nodeid >= 0 && broker.state == "UP")
+            .count();
+        i64::try_from(up).unwrap_or(i64::MAX)
+    }
+}
+
+/// Passes a log line of librdkafka on. Losing a broker is told by `error` as well; its own lines repeat themselves.
+pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error
+        | RDKafkaLogLevel::Warning => tracing::warn!(facility, "librdkafka: {message}"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+            tracing::info!(facility, "librdkafka: {message}");
+        }
+        RDKafkaLogLevel::Debug => tracing::debug!(facility, "librdkafka: {message}"),
+    }
+}
+
+/// The value of the label `error`: librdkafka's name of the code.
+pub fn error_label(error: &KafkaError) -> String {
+    error
+        .rdkafka_error_code()
+        .map_or_else(|| "other".to_owned(), |code| format!("{code:?}"))
+}
+
+/// What every client needs: the address, security and network.
+pub fn shared(kafka: &Kafka) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in kafka
+        .properties
+        .expose()
+        .filter(|(name, _)| !is_consumer_only(name))
+    {
+        config.set(name, value);
+    }
+    config
+        .set("bootstrap.servers", &kafka.bootstrap_servers)
+        .set("socket.keepalive.enable", "true")
+        .set_log_level(RDKafkaLogLevel::Info);
+    if kafka.properties.get("client.id").is_none() {
+        config.set("client.id", "kafka-redis-bridge");
+    }
+    config
+}
+
+/// Properties that another kind of client would warn about.
+fn is_consumer_only(name: &str) -> bool {
+    const NAMES: [&str; 6] = [
+        "session.timeout.ms",
+        "heartbeat.interval.ms",
+        "max.poll.interval.ms",
+        "max.partition.fetch.bytes",
+        "check.crcs",
+        "coordinator.query.interval.ms",
+    ];
+    const PREFIXES: [&str; 3] = ["group.", "fetch.", "queued."];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// A consumer that belongs to no group: for questions, and for reading a range.
+pub fn groupless(kafka: &Kafka) -> ClientConfig {
+    let mut config = shared(kafka);
+    config
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false");
+    config
+}
+
+/// The settings of the group's consumer.
+fn grouped(kafka: &Kafka, dlq: &str) -> ClientConfig {
+    let mut config = shared(kafka);
+    // Defaults of this service, for a backlog as well as for an idle topic; users may change them.
+    config
+        .set("fetch.queue.backoff.ms", "5")
+        .set("queued.max.messages.kbytes", "32768")
+        .set("topic.metadata.refresh.interval.ms", "30000");
+    for (name, value) in kafka.properties.expose() {
+        config.set(name, value);
+    }
+    // What delivery depends on comes last.
+    config
+        .set("group.id", &kafka.group_id)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // Every partition starts at a position that was committed before; only a commit that retention has
+        // overtaken, or a topic that was made anew, comes to this.
+        .set("auto.offset.reset", "earliest")
+        .set("isolation.level", "read_committed")
+        .set("allow.auto.create.topics", "false")
+        .set("topic.blacklist", never_consumed(dlq))
+        .set("statistics.interval.ms", STATISTICS_INTERVAL_MS);
+    if kafka.properties.get("group.protocol") != Some("consumer") {
+        config.set("partition.assignment.strategy", "cooperative-sticky");
+    }
+    config
+}
+
+/// Topics that no expression in `kafka.topics` ever brings in: the dead-letter topic and Kafka's internal ones.
+fn never_consumed(dlq: &str) -> String {
+    const INTERNAL: [&str; 4] = [
+        "__consumer_offsets",
+        "__transaction_state",
+        "__share_group_state",
+        "__cluster_metadata",
+    ];
+    // Of what a topic's name may contain, only the dot means something in an expression.
+    INTERNAL
+        .iter()
+        .chain([&dlq])
+        .map(|name| format!("^{}$", name.replace('.', "\\.")))
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+/// Creates the group's consumer; it joins when it subscribes.
+pub fn consumer(kafka: &Kafka, context: Context, dlq: &str) -> KafkaResult<Arc<Consumer>> {
+    let consumer: Consumer = grouped(kafka, dlq).create_with_context(context)?;
+    Ok(Arc::new(consumer))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn kafka() -> Kafka {
+        Kafka {
+            bootstrap_servers: "localhost:9092".into(),
+            topics: vec!["a".into()],
+            ..Kafka::default()
+        }
+    }
+
+    #[test]
+    fn delivery_critical_settings_are_what_delivery_needs() {
+        let config = grouped(&kafka(), "g.dlq");
+        for (name, value) in [
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "earliest"),
+            ("isolation.level", "read_committed"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("group.id", "kafka-redis-bridge"),
+        ] {
+            assert_eq!(config.get(name), Some(value), "{name}");
+        }
+        config.create_native_config().unwrap();
+    }
+
+    #[test]
+    fn brokers_are_counted_once() {
+        let json =
+            br#"{"brokers":{"a:1/bootstrap":{"nodeid":-1,"state":"UP"},"a:1/1":{"nodeid":1,"state":"UP"},
+            "b:1/2":{"nodeid":2,"state":"DOWN"},"GroupCoordinator":{"nodeid":-1,"state":"UP"}}}"#;
+        assert_eq!(
+            serde_json::from_slice::<Statistics>(json).unwrap().brokers_up(),
+            1
+        );
+    }
+}

@@ -20,6 +20,7 @@ const UNANSWERED: usize = 1_000;
 fn without_redis(scenario: &Scenario, drain: &str) -> (Bridge, Load) {
     let config = scenario
         .config()
+        .short_session()
         .set("delivery.drain_timeout", drain)
         .set("batch.max_records", 100);
     let bridge = Bridge::start(&config);
@@ -100,7 +101,7 @@ fn a_second_signal_ends_it_at_once_with_75() {
     assert_eq!(bridge.wait_exit(Duration::from_secs(5)), 75);
 
     scenario.rig.restore_redis();
-    let _next = Bridge::start(&scenario.config().short_session());
+    let _next = Bridge::start(&scenario.config());
     scenario
         .gather(load.finish(), MINUTE)
         .judge()

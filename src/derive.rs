@@ -19,6 +19,8 @@ mod selector;
 mod source;
 mod spec;
 mod template;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use deriver::{CommandSink, Deriver, IsDenied, Limits, Options};

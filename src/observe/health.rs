@@ -10,6 +10,9 @@ use crate::publish::health::NodeHealth;
 /// drain may keep it for a while.
 pub const STUCK_AFTER: Duration = Duration::from_secs(60);
 
+/// The poll loop hasn't begun: waiting for Kafka at the start has its own limit.
+const NEVER: u64 = u64::MAX;
+
 /// The phases of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -39,7 +42,7 @@ impl Health {
             phase: AtomicU8::new(Phase::Joining as u8),
             stopped: AtomicBool::new(false),
             started: Instant::now(),
-            last_turn_ms: AtomicU64::new(0),
+            last_turn_ms: AtomicU64::new(NEVER),
             redis,
         }
     }
@@ -79,7 +82,10 @@ impl Health {
         if self.stopped.load(Ordering::Relaxed) {
             return Some("the poll loop has ended");
         }
-        let last = Duration::from_millis(self.last_turn_ms.load(Ordering::Relaxed));
+        let last = match self.last_turn_ms.load(Ordering::Relaxed) {
+            NEVER => return None,
+            milliseconds => Duration::from_millis(milliseconds),
+        };
         let idle = self.started.elapsed().saturating_sub(last);
         (idle > STUCK_AFTER).then_some("the poll loop is stuck")
     }

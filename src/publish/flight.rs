@@ -25,6 +25,8 @@ pub(super) struct Flight {
     pub(super) control: bool,
     state: State,
     written: usize,
+    /// It was begun to find out whether Redis is well: one command at a time until one succeeds.
+    probes: bool,
     /// Whether HELLO follows the commands, to learn the role of the server that answered them.
     confirm: bool,
     confirmed: bool,
@@ -54,6 +56,7 @@ impl Flight {
             control: false,
             state: State::Waiting,
             written: 0,
+            probes: false,
             confirm,
             confirmed: false,
             answered: 0,
@@ -87,7 +90,7 @@ impl Flight {
         if self.state == State::Failed {
             return &[];
         }
-        if probe {
+        if probe && (self.probes || self.state == State::Waiting) {
             let end = self.batch.start_of(self.answered + 1);
             return bytes.get(self.written..end).unwrap_or_default();
         }
@@ -98,9 +101,10 @@ impl Flight {
         }
     }
 
-    pub(super) fn wrote(&mut self, bytes: usize) {
+    pub(super) fn wrote(&mut self, bytes: usize, probe: bool) {
         if self.state == State::Waiting {
             self.state = State::Started;
+            self.probes = probe;
             self.started_at.get_or_insert_with(Instant::now);
         }
         self.written += bytes;
@@ -189,6 +193,7 @@ impl Flight {
     pub(super) fn rewind(&mut self) {
         self.state = State::Waiting;
         self.written = 0;
+        self.probes = false;
         self.answered = 0;
         self.confirmed = false;
         self.failures.clear();

@@ -31,6 +31,8 @@ pub struct NodeStatus {
 struct State {
     status: NodeStatus,
     down_since: Option<Instant>,
+    /// Only a publish that succeeds shows that the permission to publish is there.
+    publish_refused: bool,
     logged_at: Option<Instant>,
 }
 
@@ -83,8 +85,7 @@ impl NodeHealth {
         if first {
             tracing::info!(node = state.status.node, version, "connected to Redis");
         }
-        // A fault that only PUBLISH shows (a missing permission) isn't mended by connecting.
-        if state.status.configuration_error.is_none() || state.down_since.is_none() {
+        if !state.publish_refused {
             self.recover(&mut state);
         }
     }
@@ -113,6 +114,7 @@ impl NodeHealth {
         let text = format!("{fault}; {}", fault.class.advice());
         let changed = state.status.fault.as_deref() != Some(&text);
         if fault.class.kind() == Kind::Configuration {
+            state.publish_refused = fault.class == ErrorClass::NoPerm;
             state.status.configuration_error = Some(text.clone());
         }
         if changed || state.logged_at.is_none_or(|at| at.elapsed() > REPEAT_LOG_AFTER) {
@@ -136,6 +138,7 @@ impl NodeHealth {
                 "Redis refuses the configuration: {text}"
             );
         }
+        state.publish_refused = true;
         state.status.configuration_error = Some(text);
     }
 
@@ -159,6 +162,7 @@ impl NodeHealth {
         state.status.up = true;
         state.status.fault = None;
         state.status.configuration_error = None;
+        state.publish_refused = false;
         state.logged_at = None;
         self.metrics.up.set(1);
     }

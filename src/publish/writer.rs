@@ -204,10 +204,25 @@ impl Writer {
         self.role_check_due = false;
         self.last_answer = Instant::now();
         self.role_checked = Instant::now();
-        if self.circuit_open && self.policy.drops() {
-            self.on_trial = true;
-            self.set_circuit(false);
+        if self.circuit_open {
+            self.begin_trial();
         }
+        if let Some(batch) = self.gap.take_message() {
+            self.flights.push_front(Flight::control(batch, self.deadline()));
+        }
+    }
+
+    /// Redis gets another chance. In `best_effort` the next failure opens the circuit again at once.
+    fn begin_trial(&mut self) {
+        self.set_circuit(false);
+        self.on_trial = self.policy.drops();
+    }
+
+    /// The connection stands but publishes fail: drops what comes, and after a while gives Redis another chance.
+    async fn wait_for_trial(&mut self) {
+        self.drop_all(Dropped::RedisDown);
+        self.pause().await;
+        self.begin_trial();
         if let Some(batch) = self.gap.take_message() {
             self.flights.push_front(Flight::control(batch, self.deadline()));
         }
@@ -236,7 +251,11 @@ impl Writer {
     /// Uses the connection until it fails or nobody sends batches any more.
     async fn pump(&mut self, link: &mut Link) -> Result<(), Fault> {
         while !self.closed {
-            if self.flights.iter().any(Flight::has_failed) && !self.is_awaiting() {
+            if !self.is_awaiting() && self.circuit_open && self.policy.drops() {
+                self.wait_for_trial().await;
+                continue;
+            }
+            if !self.is_awaiting() && self.flights.iter().any(Flight::has_failed) {
                 self.retry().await;
                 continue;
             }
@@ -293,7 +312,7 @@ impl Writer {
         if !self.is_awaiting() {
             self.last_answer = Instant::now();
         }
-        self.flights[flight].wrote(bytes);
+        self.flights[flight].wrote(bytes, self.probing);
         if !unsent(&self.flights, self.probing, self.role_check_due)
             .1
             .is_empty()
@@ -428,17 +447,11 @@ impl Writer {
         self.note_outage();
         if self.on_trial {
             self.set_circuit(true);
-        }
-        if self.circuit_open && self.policy.drops() {
-            self.drop_all(Dropped::RedisDown);
+            return;
         }
         self.pause().await;
         for flight in &mut self.flights {
             flight.rewind();
-        }
-        if self.circuit_open && self.policy.drops() {
-            self.on_trial = true;
-            self.set_circuit(false);
         }
     }
 
@@ -579,11 +592,14 @@ fn unsent(flights: &VecDeque<Flight>, probing: bool, role_check_due: bool) -> (u
         return (0, &[]);
     }
     let retrying = flights.iter().any(Flight::has_failed);
-    let candidates = if probing { 1 } else { flights.len() };
-    for (index, flight) in flights.iter().take(candidates).enumerate() {
-        let unsent = flight.unsent(probing);
-        if !unsent.is_empty() && (flight.is_started() || !retrying) {
-            return (index, unsent);
+    for (index, flight) in flights.iter().enumerate() {
+        // What was begun has to be finished. Nothing new begins behind a failure, and only the first to probe.
+        let may_begin = !retrying && (!probing || index == 0);
+        if flight.is_started() || may_begin {
+            let unsent = flight.unsent(probing);
+            if !unsent.is_empty() {
+                return (index, unsent);
+            }
         }
     }
     (0, &[])

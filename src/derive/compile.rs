@@ -115,15 +115,17 @@ impl Compiler {
         let mut parsed = Vec::new();
         for (name, text) in fields {
             let key = format!("fields.{name}");
+            let selector = self.selector(&key, text);
             if RESERVED_FIELDS.contains(&name) {
                 self.problem(
-                    &*key,
+                    key,
                     format!("every notification has its own `{name}`; choose another name"),
                 );
             } else if name.is_empty() {
-                self.problem(&*key, "a field needs a name".to_owned());
+                self.problem(key, "a field needs a name".to_owned());
+            } else {
+                parsed.push((name, selector));
             }
-            parsed.push((name, self.selector(&key, text)));
         }
         parsed
     }

@@ -56,6 +56,7 @@ impl NodeHealth {
             state: Mutex::new(State {
                 status,
                 down_since: None,
+                publish_refused: false,
                 logged_at: None,
             }),
             metrics,

@@ -1,1 +1,278 @@
+//! Derivation against arbitrary input, with serde_json as the judge of what is JSON.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use kafka_redis_bridge::derive::{
+    CommandSink, Derivation, Deriver, Limits, MAX_CHANNEL_BYTES, MAX_DETAIL_BYTES, Options, Reason, Route,
+    RouteSpec,
+};
+use kafka_redis_bridge::record::{NoHeaders, Record};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+#[derive(Default)]
+struct Collected(Vec<(String, Vec<u8>)>);
+
+impl CommandSink for Collected {
+    fn publish(&mut self, channel: &[u8], payload: &[u8]) {
+        self.0
+            .push((std::str::from_utf8(channel).unwrap().to_owned(), payload.to_vec()));
+    }
+}
+
+fn record<'a>(key: Option<&'a [u8]>, value: &'a [u8]) -> Record<'a> {
+    let (topic, headers) = ("topic", &NoHeaders);
+    Record {
+        topic,
+        partition: 0,
+        offset: 1,
+        timestamp_ms: Some(2),
+        key,
+        value: Some(value),
+        headers,
+    }
+}
+
+/// Derives and checks what holds for every record and route.
+fn derive(route: &Route, record: &Record<'_>, cap: usize) -> (Derivation, Vec<(String, Value)>) {
+    let mut sink = Collected::default();
+    let mut deriver = Deriver::new(Limits {
+        max_notification_bytes: cap,
+    });
+    let derivation = deriver.derive(route, record, Options::default(), &mut sink);
+    match &derivation {
+        Derivation::Ready { commands } => assert_eq!(usize::from(*commands), sink.0.len()),
+        Derivation::Skip(_) => assert!(sink.0.is_empty()),
+        Derivation::Reject(rejection) => {
+            assert!(sink.0.is_empty(), "all or none");
+            assert!(rejection.detail.len() <= MAX_DETAIL_BYTES);
+        }
+    }
+    let commands = sink.0.into_iter().map(|(channel, payload)| {
+        assert!(payload.len() <= cap, "{} bytes, the cap is {cap}", payload.len());
+        assert!(channel.len() <= MAX_CHANNEL_BYTES);
+        assert!(
+            !channel.contains(|c: char| c.is_control() || c == '{' || c == '}'),
+            "{channel:?}"
+        );
+        assert!(
+            channel.split(':').all(|segment| !segment.is_empty()),
+            "{channel:?}"
+        );
+        (
+            channel,
+            serde_json::from_slice(&payload).expect("a notification is JSON"),
+        )
+    });
+    (derivation, commands.collect())
+}
+
+fn default_route() -> Route {
+    Route::default_envelope().unwrap()
+}
+
+/// A route without fixed demands, so that only the JSON itself can be at fault.
+fn undemanding_route() -> Route {
+    let text = |text: &str| Some(text.to_owned());
+    Route::compile(&RouteSpec {
+        id: text("coordinates"),
+        r#type: text("literal:t"),
+        source_id: text("topic"),
+        channels: Some(vec!["c".to_owned()]),
+        fields: [("a", "/a"), ("b", "/a/b"), ("c", "/0/a"), ("d", "/b/1")]
+            .map(|(name, selector)| (name.to_owned(), selector.to_owned()))
+            .into(),
+        ..RouteSpec::default()
+    })
+    .unwrap()
+}
+
+/// Any JSON value, with names that the routes look for.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    let name = prop_oneof![Just("a".to_owned()), Just("b".to_owned()), any::<String>()];
+    leaf.prop_recursive(6, 48, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::vec((name.clone(), inner), 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// Text without control characters, braces and colons, so that it is valid in a channel.
+fn plain_text() -> impl Strategy<Value = String> {
+    any::<String>()
+        .prop_map(|text| text.replace(|c: char| c.is_control() || "{}:".contains(c), "_"))
+        .prop_filter("not empty, and short", |text| {
+            !text.is_empty() && text.len() <= 200
+        })
+}
+
+/// JSON with every character escaped that can be.
+fn fully_escaped(text: &str) -> String {
+    let units: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    format!("\"{units}\"")
+}
+
+/// Texts near JSON: a valid one with some bytes replaced, put in or taken away.
+fn near_json() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![
+        prop::sample::select(&b"{}[]:,\"\\u0eE+-. \ntfn/\x00\x1f\x7f\xc3\xff"[..]),
+        any::<u8>()
+    ];
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), 0..3u8, byte), 0..4);
+    (any_json(), any::<bool>(), edits).prop_map(|(value, pretty, edits)| {
+        let text = if pretty {
+            serde_json::to_vec_pretty(&value)
+        } else {
+            serde_json::to_vec(&value)
+        };
+        let mut bytes = text.unwrap();
+        for (index, kind, byte) in edits {
+            let at = index.index(bytes.len() + 1);
+            match (kind, at < bytes.len()) {
+                (0, true) => bytes[at] = byte,
+                (1, true) => drop(bytes.remove(at)),
+                _ => bytes.insert(at, byte),
+            }
+        }
+        bytes
+    })
+}
+
+/// What serde_json makes of it, but for what is meant to differ: numbers beyond a double and halves of surrogate
+/// pairs are JSON by its grammar (RFC 8259, sections 6 and 8.2).
+fn judged_valid(bytes: &[u8]) -> Option<bool> {
+    match serde_json::from_slice::<Value>(bytes) {
+        Ok(_) => Some(true),
+        Err(e) => {
+            let message = e.to_string();
+            let lenient = ["out of range", "surrogate", "unexpected end of hex escape"];
+            (!lenient.iter().any(|known| message.contains(known))).then_some(false)
+        }
+    }
+}
+
+fn assert_same_verdict(bytes: &[u8]) {
+    let Some(expected) = judged_valid(bytes) else {
+        return;
+    };
+    let (derivation, _) = derive(&undemanding_route(), &record(None, bytes), 1024);
+    let valid =
+        !matches!(&derivation, Derivation::Reject(rejection) if rejection.reason == Reason::InvalidJson);
+    assert_eq!(
+        valid,
+        expected,
+        "{:?}: {derivation:?}",
+        String::from_utf8_lossy(bytes)
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_make_it_panic(key in any::<Option<Vec<u8>>>(), value in any::<Vec<u8>>(), cap in 0..2048usize) {
+        for route in [default_route(), undemanding_route()] {
+            let _ = derive(&route, &record(key.as_deref(), &value), cap);
+        }
+    }
+
+    #[test]
+    fn what_is_json_is_judged_as_by_serde_json(bytes in near_json()) {
+        assert_same_verdict(&bytes);
+    }
+
+    #[test]
+    fn what_pointers_find_is_what_serde_json_finds(value in any_json()) {
+        let text = serde_json::to_vec(&value).unwrap();
+        // What was read, since serde_json's fast way of reading floats is off by a bit at times.
+        let value: Value = serde_json::from_slice(&text).unwrap();
+        let (derivation, commands) = derive(&undemanding_route(), &record(None, &text), 1 << 20);
+        if !value.is_object() && !value.is_array() {
+            let reason = Reason::NotAnObject;
+            prop_assert!(matches!(derivation, Derivation::Reject(rejection) if rejection.reason == reason));
+            return Ok(());
+        }
+        let mut expected = json!({"id": "topic-0-1", "type": "t", "source_id": "topic"});
+        for (field, pointer) in [("a", "/a"), ("b", "/a/b"), ("c", "/0/a"), ("d", "/b/1")] {
+            if let Some(found) = value.pointer(pointer).filter(|found| !found.is_null()) {
+                expected[field] = found.clone();
+            }
+        }
+        prop_assert_eq!(&commands[0].1, &expected);
+    }
+
+    #[test]
+    fn a_valid_envelope_is_ready_and_reads_back_the_same(
+        id in plain_text(),
+        kind in plain_text(),
+        source_type in plain_text(),
+        source_id in plain_text(),
+        body in any_json(),
+        escape in any::<bool>(),
+    ) {
+        let string = |text: &str| if escape { fully_escaped(text) } else { json!(text).to_string() };
+        let value = format!(
+            r#"{{"body":{body},"source_id":{},"id":{},"type":{},"source_type":{}}}"#,
+            string(&source_id), string(&id), string(&kind), string(&source_type),
+        );
+        let (derivation, commands) = derive(&default_route(), &record(None, value.as_bytes()), 8192);
+        prop_assert_eq!(derivation, Derivation::Ready { commands: 1 });
+        prop_assert_eq!(&commands[0].0, &format!("events:{source_type}:{source_id}"));
+        prop_assert_eq!(&commands[0].1, &json!({"id": id, "type": kind, "source_id": source_id}));
+    }
+
+    #[test]
+    fn any_key_reads_back_the_same_from_the_notification(key in any::<String>()) {
+        let route = Route::compile(&RouteSpec {
+            id: Some("key".to_owned()),
+            r#type: Some("topic".to_owned()),
+            source_id: Some("topic".to_owned()),
+            channels: Some(vec!["c".to_owned()]),
+            ..RouteSpec::default()
+        })
+        .unwrap();
+        let (_, commands) = derive(&route, &record(Some(key.as_bytes()), b"\xff"), 8192);
+        if key.is_empty() {
+            prop_assert!(commands.is_empty());
+        } else {
+            prop_assert_eq!(&commands[0].1["id"], &json!(key));
+        }
+    }
+
+    #[test]
+    fn a_channel_is_valid_or_the_record_is_rejected(source_id in any::<String>()) {
+        let value = json!({"id": 1, "type": "t", "source_type": "u", "source_id": source_id}).to_string();
+        let (derivation, commands) = derive(&default_route(), &record(None, value.as_bytes()), 1024);
+        let bad = source_id.contains(|c: char| c.is_control() || c == '{' || c == '}')
+            || source_id.split(':').any(str::is_empty);
+        prop_assert_eq!(commands.is_empty(), bad, "{:?}", derivation);
+    }
+
+    #[test]
+    fn integers_of_any_length_keep_their_digits(digits in "-?(0|[1-9][0-9]{0,60})") {
+        let value = format!(r#"{{"id":{digits},"type":{digits},"source_type":"u","source_id":{digits}}}"#);
+        let (_, commands) = derive(&default_route(), &record(None, value.as_bytes()), 1024);
+        prop_assert_eq!(&commands[0].0, &format!("events:u:{digits}"));
+        prop_assert_eq!(&commands[0].1, &json!({"id": digits, "type": digits, "source_id": digits}));
+    }
+
+    #[test]
+    fn nesting_of_any_depth_is_safe(depth in 0..100_000usize, close in any::<bool>(), open in 0..3usize) {
+        let (open, end) = [("[", "]"), (r#"{"a":"#, "}"), (r#"{"a":{"b":["#, "]}}")][open];
+        let value = format!("{}1{}", open.repeat(depth), if close { end.repeat(depth) } else { String::new() });
+        let (derivation, _) = derive(&undemanding_route(), &record(None, value.as_bytes()), 1024);
+        if depth > 128 || (depth > 0 && !close) {
+            let reason = Reason::InvalidJson;
+            prop_assert!(matches!(derivation, Derivation::Reject(rejection) if rejection.reason == reason));
+        }
+    }
+}

@@ -38,7 +38,7 @@ use crate::publish::writer::{Policy, Settings, WINDOW, Writer};
 use crate::source::client::{Context, consumer};
 use crate::source::resolve::{Resolver, Topics};
 
-pub use startup::wait_for_kafka;
+pub use startup::{find_topics, missing_text, wait_for_kafka};
 
 /// A bridge that has been put together and is running.
 pub struct Running {

@@ -15,6 +15,7 @@ mod http;
 mod kafka;
 mod log;
 mod names;
+mod part;
 mod problem;
 mod properties;
 mod read;
@@ -41,6 +42,7 @@ pub use duration::format as format_duration;
 pub use http::Http;
 pub use kafka::{Kafka, StartFrom};
 pub use log::{Log, LogFormat};
+pub use part::{Derivation, load_derivation, load_redis};
 pub use problem::{ConfigError, Origin, Problem};
 pub use properties::Properties;
 pub use redis::Redis;
@@ -111,7 +113,17 @@ pub fn load(
     env: impl Iterator<Item = (String, String)>,
     overrides: Vec<Override>,
 ) -> Result<Config, ConfigError> {
-    let mut problems = problem::Problems::default();
+    load_needed(file, env, overrides, part::EVERYTHING)
+}
+
+/// The same for a command that needs a part of it.
+fn load_needed(
+    file: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+    overrides: Vec<Override>,
+    needs: part::Needs,
+) -> Result<Config, ConfigError> {
+    let mut problems = problem::Problems::waiving(needs.waived);
     let mut root = toml::Table::new();
     if let Some(path) = file {
         match file::read(path, &mut problems) {
@@ -130,6 +142,7 @@ pub fn load(
         };
         tree::put(&mut root, layer, &mut problems);
     }
+    root.retain(|section, _| !needs.ignored.contains(&section));
     let mut config = read::config(root, &mut problems);
     if let Some(config) = &mut config {
         config.check(&mut problems);

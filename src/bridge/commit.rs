@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
@@ -11,6 +10,7 @@ use super::pump::Pump;
 use crate::exit::Exit;
 use crate::progress::Position;
 use crate::source::assignment::{Partition, PauseReason};
+use crate::source::client::commit;
 
 /// A commit without an answer for this long is taken for lost and sent again.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -49,7 +49,7 @@ impl Pump {
         if list.count() == 0 {
             return;
         }
-        match self.consumer.commit(&list, CommitMode::Async) {
+        match commit(&self.consumer, &list) {
             Ok(()) => self.commit_sent = Some(Instant::now()),
             Err(error) => self.commit_failed(&error),
         }

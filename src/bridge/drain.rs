@@ -117,8 +117,8 @@ impl Pump {
         }
         if !self.consumer.closed() {
             tracing::warn!("the group could not be left in time; it notices after session.timeout.ms");
-            // Dropping it would wait for the same answer again. The process is about to end.
-            std::mem::forget(self.consumer);
         }
+        // Dropping it would close it once more, and wait for that. The process is about to end.
+        std::mem::forget(self.consumer);
     }
 }

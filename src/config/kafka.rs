@@ -90,8 +90,7 @@ impl<'de> Deserialize<'de> for StartFrom {
 impl Kafka {
     pub(super) fn check(&self, problems: &mut Problems) {
         if self.bootstrap_servers.trim().is_empty() {
-            let key = "kafka.bootstrap_servers";
-            problems.add(key, super::missing(key, "--bootstrap-servers"));
+            problems.add_missing("kafka.bootstrap_servers", "--bootstrap-servers");
         }
         for server in self
             .bootstrap_servers
@@ -117,7 +116,7 @@ impl Kafka {
 
     fn check_topics(&self, problems: &mut Problems) {
         if self.topics.is_empty() {
-            problems.add("kafka.topics", super::missing("kafka.topics", "--topic"));
+            problems.add_missing("kafka.topics", "--topic");
         }
         for (n, topic) in self.topics.iter().enumerate() {
             let fault = if self.topics[..n].contains(topic) {

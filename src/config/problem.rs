@@ -114,9 +114,25 @@ pub(super) struct Problems {
     pub(super) origins: Origins,
     found: Vec<Problem>,
     broken: Vec<String>,
+    waived: &'static [&'static str],
 }
 
 impl Problems {
+    /// Where these keys may be missing.
+    pub(super) fn waiving(waived: &'static [&'static str]) -> Self {
+        Self {
+            waived,
+            ..Self::default()
+        }
+    }
+
+    /// Reports that `key` has to be given, unless it may be missing.
+    pub(super) fn add_missing(&mut self, key: &str, flag: &str) {
+        if !self.waived.contains(&key) {
+            self.add(key, super::missing(key, flag));
+        }
+    }
+
     /// Reports a problem with `key`, unless its value was refused before: one mistake, one message.
     pub(super) fn add(&mut self, key: &str, message: impl Into<String>) {
         if !self.is_broken(key) {

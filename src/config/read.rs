@@ -35,7 +35,7 @@ fn require_url(root: &mut Table, problems: &mut Problems) {
     if let Value::Table(redis) = redis
         && !redis.contains_key("url")
     {
-        problems.add("redis.url", super::missing("redis.url", "--redis-url"));
+        problems.add_missing("redis.url", "--redis-url");
         problems.mark_broken("redis.url");
         redis.insert("url".to_owned(), Value::String(PLACEHOLDER_URL.to_owned()));
     }

@@ -83,6 +83,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
+    #[inline(always)]
     fn value(&mut self, node: Option<&Node>, leaves: &mut [Leaf]) -> Scan<Kind> {
         let start = self.at;
         let kind = match self.peek() {
@@ -105,6 +106,7 @@ impl<'t> Scanner<'t> {
         Ok(kind)
     }
 
+    #[inline(never)]
     fn object(&mut self, node: Option<&Node>, leaves: &mut [Leaf]) -> Scan<Kind> {
         self.enter()?;
         if self.eat(b'}') {
@@ -153,6 +155,7 @@ impl<'t> Scanner<'t> {
         Ok(node.member(|name| Unescaped::new(raw).eq(name.chars().map(Ok))))
     }
 
+    #[inline(never)]
     fn array(&mut self, node: Option<&Node>, leaves: &mut [Leaf]) -> Scan<Kind> {
         self.enter()?;
         if self.eat(b']') {

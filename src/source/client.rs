@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::Sender;
+use rdkafka::bindings as sys;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
@@ -16,6 +17,14 @@ use crate::observe::metrics::Metrics;
 
 /// The consumer of the group.
 pub type Consumer = BaseConsumer<Context>;
+
+/// Topics that Kafka keeps for itself.
+pub const INTERNAL_TOPICS: [&str; 4] = [
+    "__consumer_offsets",
+    "__transaction_state",
+    "__share_group_state",
+    "__cluster_metadata",
+];
 
 /// How often librdkafka reports statistics; only the brokers' states are read.
 const STATISTICS_INTERVAL_MS: &str = "10000";
@@ -105,12 +114,23 @@ impl ConsumerContext for Context {
 /// The context of a client that only asks: keeps the last error, so that whoever gives up can say why.
 #[derive(Debug, Default)]
 pub struct Quiet {
-    last: Mutex<Option<String>>,
+    last: Mutex<Option<(Option<RDKafkaErrorCode>, String)>>,
 }
 
 impl Quiet {
     /// The last error that librdkafka reported.
     pub fn last_error(&self) -> Option<String> {
+        self.last().map(|(_, reason)| reason)
+    }
+
+    /// Why the broker refuses the user, if that was the last error.
+    pub fn refusal(&self) -> Option<String> {
+        self.last()
+            .filter(|(code, _)| *code == Some(RDKafkaErrorCode::Authentication))
+            .map(|(_, reason)| reason)
+    }
+
+    fn last(&self) -> Option<(Option<RDKafkaErrorCode>, String)> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -123,8 +143,9 @@ impl ClientContext for Quiet {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, "Kafka: {reason}");
         // That all brokers are down says less than why the last of them is.
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        let code = error.rdkafka_error_code();
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
         }
     }
 }
@@ -254,14 +275,8 @@ fn grouped(kafka: &Kafka, dlq: &str) -> ClientConfig {
 
 /// Topics that no expression in `kafka.topics` ever brings in: the dead-letter topic and Kafka's internal ones.
 fn never_consumed(dlq: &str) -> String {
-    const INTERNAL: [&str; 4] = [
-        "__consumer_offsets",
-        "__transaction_state",
-        "__share_group_state",
-        "__cluster_metadata",
-    ];
     // Of what a topic's name may contain, only the dot means something in an expression.
-    INTERNAL
+    INTERNAL_TOPICS
         .iter()
         .chain([&dlq])
         .map(|name| format!("^{}$", name.replace('.', "\\.")))
@@ -273,6 +288,29 @@ fn never_consumed(dlq: &str) -> String {
 pub fn consumer(kafka: &Kafka, context: Context, dlq: &str) -> KafkaResult<Arc<Consumer>> {
     let consumer: Consumer = grouped(kafka, dlq).create_with_context(context)?;
     Ok(Arc::new(consumer))
+}
+
+/// Sends a commit and returns; the answer, with an error for each partition, comes as [`Event::Committed`].
+///
+/// rdkafka's own asynchronous commit asks librdkafka for no answer: librdkafka only gives one to a callback in the
+/// configuration, which rdkafka's event interface doesn't set, or on a queue that the caller names.
+pub fn commit(consumer: &Consumer, offsets: &TopicPartitionList) -> KafkaResult<()> {
+    let client = consumer.client().native_ptr();
+    // SAFETY: the client lives as long as `consumer`. librdkafka copies the list and takes its own reference to the
+    // queue, so both may go when the call returns.
+    let code = unsafe {
+        let queue = sys::rd_kafka_queue_get_consumer(client);
+        if queue.is_null() {
+            return Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::UnknownGroup));
+        }
+        let code = sys::rd_kafka_commit_queue(client, offsets.ptr(), queue, None, std::ptr::null_mut());
+        sys::rd_kafka_queue_destroy(queue);
+        code
+    };
+    match code {
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+        code => Err(KafkaError::ConsumerCommit(code.into())),
+    }
 }
 
 #[cfg(test)]

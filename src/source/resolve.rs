@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use backon::BackoffBuilder;
 use crossbeam_channel::{Receiver, Sender};
-use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
@@ -24,9 +24,10 @@ use crate::progress::Position;
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
-/// ListOffsets' special times (KIP-79, librdkafka's `RD_KAFKA_OFFSET_BEGINNING` and `RD_KAFKA_OFFSET_END`).
-const BEGINNING: i64 = -2;
-const END: i64 = -1;
+/// ListOffsets' special time (KIP-79, librdkafka's `RD_KAFKA_OFFSET_BEGINNING`) of the log start.
+pub const BEGINNING: i64 = -2;
+/// The special time of the end (`RD_KAFKA_OFFSET_END`); with `read_committed` that is the last stable offset.
+pub const END: i64 = -1;
 
 /// A partition by name.
 pub type TopicPartition = (Arc<str>, i32);
@@ -93,7 +94,13 @@ impl Topics {
         self.named.iter().any(|name| name == topic)
     }
 
-    fn matches(&self, topic: &str) -> bool {
+    /// The expressions. The dead-letter topic is never consumed, even where one matches it.
+    pub fn expressions(&self) -> &[regex::Regex] {
+        &self.expressions
+    }
+
+    /// Whether records of the topic are consumed.
+    pub fn matches(&self, topic: &str) -> bool {
         topic != self.dlq && (self.is_named(topic) || self.expressions.iter().any(|e| e.is_match(topic)))
     }
 }
@@ -333,34 +340,11 @@ impl Resolver {
         Ok(commits)
     }
 
-    /// One request for each broker, however many partitions. `None` where no record is that young.
     fn list_offsets<'a>(
         &self,
         times: impl Iterator<Item = (&'a TopicPartition, i64)>,
     ) -> KafkaResult<HashMap<TopicPartition, Option<Position>>> {
-        let mut list = TopicPartitionList::new();
-        let mut names: HashMap<&str, &Arc<str>> = HashMap::new();
-        for ((topic, partition), time) in times {
-            list.add_partition_offset(topic, *partition, KafkaOffset::from_raw(time))?;
-            names.insert(topic, topic);
-        }
-        if list.count() == 0 {
-            return Ok(HashMap::new());
-        }
-        let list = self.consumer.offsets_for_times(list, QUESTION_TIMEOUT)?;
-        let mut positions = HashMap::new();
-        for element in list.elements() {
-            element.error()?;
-            let Some(topic) = names.get(element.topic()) else {
-                continue;
-            };
-            let position = match element.offset() {
-                KafkaOffset::Offset(offset) => Some(Position(offset)),
-                _ => None,
-            };
-            positions.insert((Arc::clone(topic), element.partition()), position);
-        }
-        Ok(positions)
+        list_offsets(&self.consumer, times)
     }
 
     /// Commits start positions. A group that has moved on is told apart from a broker that has to be asked again.
@@ -378,6 +362,37 @@ impl Resolver {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The offsets of these times (or [`BEGINNING`] or [`END`]) in one request for each broker, however many partitions.
+/// `None` where no record is that young.
+pub fn list_offsets<'a, C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    times: impl Iterator<Item = (&'a TopicPartition, i64)>,
+) -> KafkaResult<HashMap<TopicPartition, Option<Position>>> {
+    let mut list = TopicPartitionList::new();
+    let mut names: HashMap<&str, &Arc<str>> = HashMap::new();
+    for ((topic, partition), time) in times {
+        list.add_partition_offset(topic, *partition, KafkaOffset::from_raw(time))?;
+        names.insert(topic, topic);
+    }
+    if list.count() == 0 {
+        return Ok(HashMap::new());
+    }
+    let list = consumer.offsets_for_times(list, QUESTION_TIMEOUT)?;
+    let mut positions = HashMap::new();
+    for element in list.elements() {
+        element.error()?;
+        let Some(topic) = names.get(element.topic()) else {
+            continue;
+        };
+        let position = match element.offset() {
+            KafkaOffset::Offset(offset) => Some(Position(offset)),
+            _ => None,
+        };
+        positions.insert((Arc::clone(topic), element.partition()), position);
+    }
+    Ok(positions)
 }
 
 /// Whether a commit failed because this member doesn't count any more.

@@ -72,12 +72,12 @@ impl Guard {
 
     /// A dead letter is about to be written: counts it when it is admitted.
     pub fn admit(&mut self, now: Instant) -> Admission {
+        self.good_in_a_row = 0;
         match self.next {
             Some(next) if next > now => return Admission::At(next),
             Some(_) => self.next = Some(now + self.interval()),
             None => {}
         }
-        self.good_in_a_row = 0;
         self.dead_in_a_row = self.dead_in_a_row.saturating_add(1);
         self.count(1);
         if self.next.is_none() && (self.dead_in_a_row >= self.allowance.burst || self.is_share_too_large()) {

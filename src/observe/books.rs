@@ -255,7 +255,7 @@ mod tests {
             family
                 .get_metric()
                 .iter()
-                .map(|m| m.get_counter().value() + m.get_gauge().value())
+                .map(|m| m.get_counter().get_value() + m.get_gauge().get_value())
                 .sum()
         };
         for _ in 0..2 {

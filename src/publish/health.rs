@@ -79,7 +79,7 @@ impl NodeHealth {
     }
 
     /// A connection stands and its server is a master.
-    pub(super) fn connected(&self, version: &str) {
+    pub(crate) fn connected(&self, version: &str) {
         let mut state = self.lock();
         let first = !state.status.answered_once;
         state.status.answered_once = true;
@@ -92,7 +92,7 @@ impl NodeHealth {
     }
 
     /// A publish succeeded.
-    pub(super) fn published(&self) {
+    pub(crate) fn published(&self) {
         let mut state = self.lock();
         if !state.status.up || state.status.configuration_error.is_some() {
             self.recover(&mut state);
@@ -100,7 +100,7 @@ impl NodeHealth {
     }
 
     /// `count` commands or one connection failed.
-    pub(super) fn failed(&self, fault: &Fault, count: u64) {
+    pub(crate) fn failed(&self, fault: &Fault, count: u64) {
         self.metrics
             .errors
             .with_label_values(&[&self.metrics.node, fault.class.as_str()])

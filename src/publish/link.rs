@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{ConnectionAddr, ConnectionInfo};
+use redis::{ConnectionAddr, ConnectionInfo, RedisConnectionInfo};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -53,6 +53,27 @@ impl Target {
     pub fn node(&self) -> String {
         self.info.addr().to_string()
     }
+
+    /// Opens a connection for another kind of client, which logs in itself.
+    pub async fn open(&self) -> Result<Stream, Fault> {
+        match timeout(CONNECT_TIMEOUT, open(self)).await {
+            Ok(halves) => halves.map(|(reader, writer)| tokio::io::join(reader, writer)),
+            Err(_) => Err(self.no_answer()),
+        }
+    }
+
+    /// User and password.
+    pub fn credentials(&self) -> &RedisConnectionInfo {
+        self.info.redis_settings()
+    }
+
+    /// It doesn't answer in time.
+    pub fn no_answer(&self) -> Fault {
+        Fault::new(
+            ErrorClass::Timeout,
+            format!("{} did not answer within {CONNECT_TIMEOUT:?}", self.node()),
+        )
+    }
 }
 
 impl std::fmt::Debug for Target {
@@ -95,10 +116,7 @@ impl Link {
     pub async fn connect(target: &Target) -> Result<Self, Fault> {
         match timeout(CONNECT_TIMEOUT, Self::connect_and_greet(target)).await {
             Ok(result) => result,
-            Err(_) => Err(Fault::new(
-                ErrorClass::Timeout,
-                format!("{} did not answer within {CONNECT_TIMEOUT:?}", target.node()),
-            )),
+            Err(_) => Err(target.no_answer()),
         }
     }
 
@@ -205,10 +223,11 @@ fn is_unknown_command(fault: &Fault) -> bool {
     fault.class == ErrorClass::Other && fault.message.starts_with("ERR unknown command")
 }
 
-type Halves = (
-    Box<dyn AsyncRead + Send + Unpin>,
-    Box<dyn AsyncWrite + Send + Unpin>,
-);
+type Reader = Box<dyn AsyncRead + Send + Unpin>;
+type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+type Halves = (Reader, Writer);
+/// A connection as one piece.
+pub type Stream = tokio::io::Join<Reader, Writer>;
 
 async fn open(target: &Target) -> Result<Halves, Fault> {
     match (target.info.addr(), &target.tls) {

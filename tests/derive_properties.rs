@@ -176,8 +176,6 @@ fn assert_same_verdict(bytes: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
-
     #[test]
     fn no_bytes_make_it_panic(key in any::<Option<Vec<u8>>>(), value in any::<Vec<u8>>(), cap in 0..2048usize) {
         for route in [default_route(), undemanding_route()] {

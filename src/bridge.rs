@@ -125,8 +125,8 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
     let http = tokio::spawn(http::serve(listener, views, http_stopped));
 
     let writer = spawn_writer(&config, target, &redis, &metrics)?;
-    let dlq = wait_for_kafka(&config, &topics).await?;
-    let letters = Producer::new(&config, dlq.partitions, dlq.max_bytes)
+    let found = wait_for_kafka(&config, &topics).await?;
+    let letters = Producer::new(&config, found.dlq.partitions, found.dlq.max_bytes)
         .map_err(|error| Failure::config(format!("kafka.properties: {error}")))?;
     let stop = Arc::new(AtomicBool::new(false));
     let (events_sender, events) = crossbeam_channel::unbounded();
@@ -156,6 +156,7 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         health: Arc::clone(&health),
         status,
         stop: Arc::clone(&stop),
+        nothing_to_join: found.nothing_to_join,
     };
     let finished = spawn_pump(parts)?;
     Ok(Running {

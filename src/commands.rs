@@ -1,6 +1,7 @@
 //! The commands, one file each, and the arguments that they share.
 
 mod arguments;
+mod demo;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -21,6 +22,9 @@ enum Command {
     /// Run the service
     #[command(after_help = run::EXAMPLES)]
     Run(ConfigArguments),
+    /// Everything on one machine, live: embedded Kafka, a redis-server, sample producers, a subscriber
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::DemoArguments),
 }
 
 impl Cli {
@@ -28,6 +32,7 @@ impl Cli {
     pub fn run(self) -> Result<Exit, Failure> {
         match self.command {
             Command::Run(arguments) => run::run(arguments.load()?),
+            Command::Demo(arguments) => demo::run(&arguments),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
 
 use super::denied::DeniedChannels;
@@ -72,6 +72,8 @@ pub struct Parts {
     pub health: Arc<Health>,
     pub status: SharedStatus,
     pub stop: Arc<AtomicBool>,
+    /// No topic matches yet: librdkafka joins the group only when one does.
+    pub nothing_to_join: bool,
 }
 
 /// The polling thread's state.
@@ -117,6 +119,10 @@ pub struct Pump {
 impl Pump {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
+        if parts.nothing_to_join {
+            tracing::info!("no topic matches kafka.topics yet: waiting for one to appear");
+            parts.health.enter(Phase::Joined);
+        }
         let limits = Limits {
             max_notification_bytes: parts.config.delivery.max_notification_bytes,
         };
@@ -243,10 +249,7 @@ impl Pump {
                 tracing::error!(%code, "Kafka refuses this member for good");
                 self.fatal = Some(Exit::Software);
             }
-            // Counted and logged by the context's error callback, or passing.
-            KafkaError::MessageConsumption(code) if is_worth_telling(*code) => {
-                tracing::warn!(%code, "Kafka: reading failed; trying again");
-            }
+            // Counted and logged by the context's error callback; librdkafka goes on by itself.
             _ => {}
         }
     }
@@ -374,16 +377,4 @@ impl Pump {
             self.health.enter(Phase::Joined);
         }
     }
-}
-
-/// Errors that librdkafka mends by itself and reports for each partition are not told each time.
-fn is_worth_telling(code: RDKafkaErrorCode) -> bool {
-    !matches!(
-        code,
-        RDKafkaErrorCode::AllBrokersDown
-            | RDKafkaErrorCode::BrokerTransportFailure
-            | RDKafkaErrorCode::Resolve
-            | RDKafkaErrorCode::OperationTimedOut
-            | RDKafkaErrorCode::PartitionEOF
-    )
 }

@@ -20,8 +20,17 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// A topic created a moment ago may be unknown to some brokers still.
 const TOPIC_PROPAGATION: Duration = Duration::from_secs(3);
 
+/// What was found at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// The dead-letter topic.
+    pub dlq: DlqTopic,
+    /// No topic matches `kafka.topics` yet.
+    pub nothing_to_join: bool,
+}
+
 /// Waits for Kafka, at most `kafka.startup_timeout`: 69 when it can't be reached, 78 when a named topic isn't there.
-pub async fn wait_for_kafka(config: &Config, topics: &Topics) -> Result<DlqTopic, Failure> {
+pub async fn wait_for_kafka(config: &Config, topics: &Topics) -> Result<Found, Failure> {
     let metadata = find_topics(&config.kafka, topics).await?;
     match missing(&metadata, topics) {
         None => topic::ensure(config, &metadata).await,
@@ -70,10 +79,7 @@ pub async fn find_topics(kafka: &Kafka, topics: &Topics) -> Result<Metadata, Fai
 }
 
 /// Asks for all topics, and serves librdkafka's events, which tell why it can't connect.
-async fn ask(
-    client: &Arc<BaseConsumer<Quiet>>,
-    deadline: Instant,
-) -> Result<KafkaResult<Metadata>, Failure> {
+async fn ask(client: &Arc<BaseConsumer<Quiet>>, deadline: Instant) -> Result<KafkaResult<Metadata>, Failure> {
     let client = Arc::clone(client);
     let timeout = QUESTION_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
     tokio::task::spawn_blocking(move || {

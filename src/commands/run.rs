@@ -26,7 +26,7 @@ pub fn run(config: Config) -> Result<Exit, Failure> {
 }
 
 /// Waits for the first signal; from then on a second one ends the process at once.
-async fn signal() {
+pub(super) async fn signal() {
     next_signal().await;
     tracing::info!("told to end: draining");
     tokio::spawn(async {

@@ -19,7 +19,7 @@ use super::letter::Letter;
 use crate::config::Config;
 use crate::derive::Reason;
 use crate::progress::Offset;
-use crate::source::client::{log, shared};
+use crate::source::client::{Repeats, log, shared};
 use crate::source::start::fnv1a;
 
 /// An attempt at one dead letter may take this long; then it comes back.
@@ -58,6 +58,7 @@ pub struct Receipt {
 
 struct Context {
     receipts: Sender<Receipt>,
+    told: Repeats,
 }
 
 impl ClientContext for Context {
@@ -66,7 +67,9 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, "Kafka (dead letters): {reason}");
+        if self.told.is_news(reason) {
+            tracing::warn!(%error, "Kafka (dead letters): {reason}");
+        }
     }
 }
 

@@ -50,6 +50,31 @@ pub async fn ensure(config: &Config, metadata: &Metadata) -> Result<DlqTopic, Fa
 }
 
 async fn create(admin: &AdminClient<DefaultClientContext>, dlq: &Dlq) -> Result<i32, Failure> {
+    if request(admin, dlq, false).await? {
+        tracing::info!(
+            topic = dlq.topic,
+            partitions = dlq.partitions,
+            "created the dead-letter topic"
+        );
+    }
+    // Where another copy was faster, the partition count is looked up again while the service runs.
+    Ok(dlq.partitions)
+}
+
+/// Whether the topic could be created: the broker is asked to check the request and not to follow it.
+pub async fn could_create(config: &Config) -> Result<(), Failure> {
+    let admin = shared(&config.kafka)
+        .create()
+        .map_err(|error| Failure::unavailable(format!("Kafka: {error}")))?;
+    request(&admin, &config.dlq, true).await.map(|_| ())
+}
+
+/// Asks for the topic. `false` when it is there already.
+async fn request(
+    admin: &AdminClient<DefaultClientContext>,
+    dlq: &Dlq,
+    validate_only: bool,
+) -> Result<bool, Failure> {
     let retention = dlq.retention.as_millis().to_string();
     let replication = TopicReplication::Fixed(dlq.replication_factor.map_or(-1, i32::from));
     let topic = NewTopic::new(&dlq.topic, dlq.partitions, replication)
@@ -57,30 +82,23 @@ async fn create(admin: &AdminClient<DefaultClientContext>, dlq: &Dlq) -> Result<
         .set("retention.ms", &retention);
     let options = AdminOptions::new()
         .operation_timeout(Some(QUESTION_TIMEOUT))
-        .request_timeout(Some(QUESTION_TIMEOUT));
+        .request_timeout(Some(QUESTION_TIMEOUT))
+        .validate_only(validate_only);
     let result = match admin.create_topics([&topic], &options).await {
         Ok(results) => results.into_iter().next().unwrap_or(Ok(dlq.topic.clone())),
         Err(KafkaError::AdminOp(code)) => Err((dlq.topic.clone(), code)),
         Err(error) => return Err(Failure::unavailable(format!("dlq.topic {}: {error}", dlq.topic))),
     };
     match result {
-        Ok(_) => {
-            tracing::info!(
-                topic = dlq.topic,
-                partitions = dlq.partitions,
-                "created the dead-letter topic"
-            );
-            Ok(dlq.partitions)
-        }
-        // Another copy was faster; the partition count is looked up again while the service runs.
-        Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(dlq.partitions),
+        Ok(_) => Ok(true),
+        Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(false),
         Err((_, code)) => Err(refused(dlq, code)),
     }
 }
 
 fn refused(dlq: &Dlq, code: RDKafkaErrorCode) -> Failure {
     Failure::config(format!(
-        "dlq.topic: {} does not exist and could not be created ({code}); create it with {} partitions, \
+        "dlq.topic: {} does not exist and can't be created ({code}); create it with {} partitions, \
          cleanup.policy=delete and retention.ms={}, or allow this user to Create it",
         dlq.topic,
         dlq.partitions,

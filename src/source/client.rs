@@ -1,6 +1,7 @@
 //! Kafka clients: the users' settings first, what delivery depends on last, so that nothing can undo it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use rdkafka::bindings as sys;
@@ -54,12 +55,17 @@ pub enum Event {
 pub struct Context {
     events: Sender<Event>,
     metrics: Metrics,
+    told: Repeats,
 }
 
 impl Context {
     /// Events go to `events`.
     pub fn new(events: Sender<Event>, metrics: Metrics) -> Self {
-        Self { events, metrics }
+        Self {
+            events,
+            metrics,
+            told: Repeats::default(),
+        }
     }
 
     fn queue(&self, event: Event) {
@@ -78,7 +84,9 @@ impl ClientContext for Context {
             .kafka_errors
             .with_label_values(&[&error_label(&error)])
             .inc();
-        tracing::warn!(%error, "Kafka: {reason}");
+        if self.told.is_news(reason) {
+            tracing::warn!(%error, "Kafka: {reason}");
+        }
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
@@ -108,6 +116,28 @@ impl ConsumerContext for Context {
             result,
             offsets: offsets.clone(),
         });
+    }
+}
+
+/// What was told lately: librdkafka repeats itself while a fault lasts.
+#[derive(Debug, Default)]
+pub struct Repeats(Mutex<Vec<(String, Instant)>>);
+
+impl Repeats {
+    /// The same is told once in this time.
+    const INTERVAL: Duration = Duration::from_secs(30);
+    /// So many different texts are remembered.
+    const MAX_TEXTS: usize = 64;
+
+    /// Whether `text` was not told lately.
+    pub fn is_news(&self, text: &str) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|(_, at)| at.elapsed() < Self::INTERVAL);
+        let is_news = told.len() < Self::MAX_TEXTS && !told.iter().any(|(known, _)| known == text);
+        if is_news {
+            told.push((text.to_owned(), Instant::now()));
+        }
+        is_news
     }
 }
 

@@ -14,6 +14,8 @@ pub const TOPICS: [(&str, i32); 3] = [
 
 /// Every record of this number is poison: 1 %.
 const POISON_EVERY: u64 = 100;
+/// Which of a hundred it is: never one that has no value.
+const FIRST_POISON: u64 = 20;
 /// Every record of this number has no value.
 const TOMBSTONE_EVERY: u64 = 250;
 /// Ids of events go up from here.
@@ -30,7 +32,14 @@ const POISON: [Reason; 6] = [
 ];
 
 const USERS: [&str; 8] = [
-    "octocat", "torvalds", "gaearon", "antirez", "dtolnay", "mitchellh", "jessfraz", "yyx990803",
+    "octocat",
+    "torvalds",
+    "gaearon",
+    "antirez",
+    "dtolnay",
+    "mitchellh",
+    "jessfraz",
+    "yyx990803",
 ];
 const REPOSITORIES: [&str; 8] = [
     "rust-lang/rust",
@@ -86,7 +95,7 @@ impl Events {
         });
         let (value, fate) = if self.made.is_multiple_of(TOMBSTONE_EVERY) {
             (None, Fate::Skipped)
-        } else if self.made % POISON_EVERY == POISON_EVERY / 2 {
+        } else if self.made % POISON_EVERY == FIRST_POISON {
             let turn = usize::try_from(self.made / POISON_EVERY).unwrap_or_default();
             let reason = POISON[turn % POISON.len()];
             (Some(spoil(event, reason)), Fate::DeadLetter(reason))
@@ -110,7 +119,15 @@ fn pick() -> (&'static str, &'static str, &'static str, &'static str) {
     match fastrand::u8(..10) {
         0..3 => (TOPICS[0].0, "user", one(&USERS), one(&["star", "follow", "gist"])),
         3..9 => {
-            let kinds = ["push", "push", "pull_request", "issues", "issue_comment", "release", "fork"];
+            let kinds = [
+                "push",
+                "push",
+                "pull_request",
+                "issues",
+                "issue_comment",
+                "release",
+                "fork",
+            ];
             (TOPICS[1].0, "repo", one(&REPOSITORIES), one(&kinds))
         }
         _ => {
@@ -129,7 +146,9 @@ fn details(source_type: &str, kind: &str) -> Value {
             "ref": "refs/heads/main",
             "commits": [{ "sha": format!("{:040x}", fastrand::u128(..)), "message": "Fix \"the\" flaky test" }],
         }),
-        ("repo", _) => json!({ "actor": actor, "number": fastrand::u32(1..9999), "title": "It works on my machine ☕" }),
+        ("repo", _) => {
+            json!({ "actor": actor, "number": fastrand::u32(1..9999), "title": "It works on my machine ☕" })
+        }
         ("user", _) => json!({ "actor": actor, "target": fastrand::choice(REPOSITORIES) }),
         _ => json!({ "actor": actor, "team": { "name": "maintainers", "members": fastrand::u8(1..40) } }),
     }

@@ -64,7 +64,9 @@ impl Drop for EmbeddedKafka {
     }
 }
 
-fn cluster(topics: &[(String, i32)]) -> KafkaResult<MockCluster<'static, rdkafka::producer::DefaultProducerContext>> {
+fn cluster(
+    topics: &[(String, i32)],
+) -> KafkaResult<MockCluster<'static, rdkafka::producer::DefaultProducerContext>> {
     let cluster = MockCluster::new(1)?;
     for (topic, partitions) in topics {
         cluster.create_topic(topic, *partitions, 1)?;

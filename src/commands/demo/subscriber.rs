@@ -43,6 +43,11 @@ pub async fn listen(mut notifications: PubSubStream, tally: Arc<Tally>, view: Ar
         let latency = Timestamp::now().duration_since(notification.occurred_at);
         let latency = Duration::try_from(latency).unwrap_or_default();
         tally.heard(notification.id.parse().ok(), latency);
-        view.notification(latency, message.get_channel_name(), &notification.kind, &notification.id);
+        view.notification(
+            latency,
+            message.get_channel_name(),
+            &notification.kind,
+            &notification.id,
+        );
     }
 }

@@ -5,7 +5,6 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use super::tally::{ByReason, Counts};
-use super::view::milliseconds;
 use crate::observe::metrics::NAMESPACE;
 
 /// What the bridge says of itself in its last metrics.
@@ -23,7 +22,11 @@ impl Books {
         let settled = format!("{NAMESPACE}_records_settled_total{{");
         let mut books = Self::default();
         for line in metrics.lines().filter(|line| line.starts_with(&settled)) {
-            let records = line.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+            let records = line
+                .rsplit(' ')
+                .next()
+                .and_then(|number| number.parse().ok())
+                .unwrap_or(0);
             let is = |outcome: &str| line.contains(&format!("outcome=\"{outcome}\""));
             let sum = if is("published") {
                 &mut books.published
@@ -94,24 +97,41 @@ impl Summary {
     /// The table for people.
     pub fn table(&self, dlq: &str) -> String {
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_preset(presets::UTF8_BORDERS_ONLY);
         let mut row = |name: &str, value: String, note: &str| {
-            table.add_row([Cell::new(name), Cell::new(value).set_alignment(CellAlignment::Right), Cell::new(note)]);
+            table.add_row([
+                Cell::new(name),
+                Cell::new(value).set_alignment(CellAlignment::Right),
+                Cell::new(note),
+            ]);
         };
         let count = |number| HumanCount(number).to_string();
         row("produced", count(self.produced), "acknowledged by Kafka");
         row("published", count(self.published), "answered by Redis");
-        row("received", count(self.received), "by the subscriber, every id once");
-        row("dead letters", count(self.dead_letters()), &format!("read from {dlq}"));
+        row(
+            "received",
+            count(self.received),
+            "by the subscriber, every id once",
+        );
+        row(
+            "dead letters",
+            count(self.dead_letters()),
+            &format!("read from {dlq}"),
+        );
         for (reason, letters) in &self.dead_lettered {
             row(&format!("  {reason}"), count(*letters), "");
         }
-        row("skipped", count(self.skipped), "tombstones: records without a value");
+        row(
+            "skipped",
+            count(self.skipped),
+            "tombstones: records without a value",
+        );
         row("lost", count(self.lost), "ids that the subscriber never heard of");
         let Latency { p50, p99, max } = self.latency_ms;
-        row("latency p50", format!("{p50:.1} ms"), "from the producer's clock to the subscriber");
-        row("        p99", format!("{p99:.1} ms"), "");
-        row("        max", format!("{max:.1} ms"), "");
+        let milliseconds = |value: f64| format!("{value:.1} ms");
+        row("latency p50", milliseconds(p50), "from producer to subscriber");
+        row("        p99", milliseconds(p99), "");
+        row("        max", milliseconds(max), "");
         table.to_string()
     }
 
@@ -132,5 +152,131 @@ impl Summary {
 
     fn dead_letters(&self) -> u64 {
         self.dead_lettered.values().sum()
+    }
+}
+
+/// Every sum that doesn't come out, in words.
+fn contradictions(counts: &Counts, books: &Books) -> Vec<String> {
+    let dead_letters = counts.dead_letters();
+    let events = counts.produced - counts.tombstones - counts.poison.values().sum::<u64>();
+    let settled = books.published + books.dead_lettered + books.skipped;
+    let missing = counts.missing();
+    let checks = [
+        (
+            counts.refused == 0,
+            format!("Kafka refused {} records", counts.refused),
+        ),
+        (
+            missing == 0,
+            format!("the subscriber never heard of {missing} events"),
+        ),
+        (
+            counts.unexpected == 0,
+            format!("{} notifications were not expected", counts.unexpected),
+        ),
+        (
+            counts.received == events && books.published == events,
+            format!(
+                "{events} events, {} published, {} received",
+                books.published, counts.received
+            ),
+        ),
+        (
+            counts.letters == counts.poison && books.dead_lettered == dead_letters,
+            format!(
+                "poison {:?}, dead letters {:?}, dead-lettered {}",
+                counts.poison, counts.letters, books.dead_lettered
+            ),
+        ),
+        (
+            books.skipped == counts.tombstones,
+            format!("{} tombstones, {} skipped", counts.tombstones, books.skipped),
+        ),
+        (
+            settled == counts.produced && books.other == 0,
+            format!(
+                "{} produced, {settled} settled, {} given up",
+                counts.produced, books.other
+            ),
+        ),
+    ];
+    let failed = checks.into_iter().filter(|(holds, _)| !holds);
+    failed.map(|(_, words)| words).collect()
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "a latency in microseconds is far below 2^52"
+)]
+fn millis(micros: u64) -> f64 {
+    micros as f64 / 1000.0
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::commands::demo::events::Fate;
+    use crate::commands::demo::tally::Tally;
+    use crate::derive::Reason;
+
+    /// Two events, a poison and a tombstone were produced; the first event and the dead letter arrived.
+    fn tally() -> Tally {
+        let tally = Tally::new().unwrap();
+        for fate in [
+            Fate::Heard(1),
+            Fate::Heard(2),
+            Fate::DeadLetter(Reason::WrongType),
+            Fate::Skipped,
+        ] {
+            tally.sending(fate);
+            tally.produced(fate);
+        }
+        tally.heard(Some(1), Duration::from_millis(2));
+        tally.letter("wrong_type");
+        tally
+    }
+
+    fn books() -> Books {
+        Books::read(
+            "kafka_redis_bridge_records_consumed_total{topic=\"a\"} 4\n\
+             kafka_redis_bridge_records_settled_total{outcome=\"published\",reason=\"\",topic=\"a\"} 1\n\
+             kafka_redis_bridge_records_settled_total{outcome=\"published\",reason=\"\",topic=\"b\"} 1\n\
+             kafka_redis_bridge_records_settled_total{outcome=\"skipped\",reason=\"tombstone\",topic=\"a\"} 1\n\
+             kafka_redis_bridge_records_settled_total{outcome=\"dead_lettered\",reason=\"wrong_type\",topic=\"a\"} 1\n",
+        )
+    }
+
+    #[test]
+    fn what_arrived_completely_adds_up() {
+        let tally = tally();
+        tally.heard(Some(2), Duration::from_millis(3));
+        let summary = Summary::new(&tally.look(), &books());
+        assert!(summary.adds_up(), "{}", summary.verdict());
+        assert_eq!(
+            summary.verdict(),
+            "It adds up: 4 produced = 2 published + 1 dead letters + 1 skipped. Nothing lost, nothing twice."
+        );
+    }
+
+    #[test]
+    fn an_event_that_only_the_bridge_believes_delivered_is_lost() {
+        let summary = Summary::new(&tally().look(), &books());
+        assert_eq!(summary.lost, 1);
+        assert_eq!(
+            summary.verdict(),
+            "It does not add up: the subscriber never heard of 1 events; 2 events, 2 published, 1 received."
+        );
+    }
+
+    #[test]
+    fn a_dropped_record_does_not_add_up() {
+        let tally = tally();
+        tally.heard(Some(2), Duration::from_millis(3));
+        let mut books = books();
+        books.other = 1;
+        assert!(!Summary::new(&tally.look(), &books).adds_up());
     }
 }

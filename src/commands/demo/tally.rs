@@ -50,11 +50,6 @@ impl Counts {
     pub fn missing(&self) -> u64 {
         u64::try_from(self.awaited.len()).unwrap_or(u64::MAX)
     }
-
-    /// Whether everything that was produced has arrived somewhere. Tombstones leave no trace to wait for.
-    pub fn is_complete(&self) -> bool {
-        self.awaited.is_empty() && self.letters == self.poison
-    }
 }
 
 /// The counts, shared by those who count.
@@ -134,6 +129,12 @@ impl Tally {
         self.counts().clone()
     }
 
+    /// Whether everything that was produced has arrived somewhere. Tombstones leave no trace to wait for.
+    pub fn is_complete(&self) -> bool {
+        let counts = self.counts();
+        counts.awaited.is_empty() && counts.letters == counts.poison
+    }
+
     /// How it stands: received, dead letters, missing, and the 99th percentile of latencies since the last glance.
     pub fn glance(&self) -> Glance {
         let mut counts = self.counts();
@@ -175,8 +176,16 @@ mod tests {
             tally.heard(Some(1), Duration::from_millis(1));
         }
         let counts = tally.look();
-        assert_eq!((counts.produced, counts.received, counts.unexpected, counts.missing()), (2, 1, 1, 1));
-        assert!(!counts.is_complete());
+        assert_eq!(
+            (
+                counts.produced,
+                counts.received,
+                counts.unexpected,
+                counts.missing()
+            ),
+            (2, 1, 1, 1)
+        );
+        assert!(!tally.is_complete());
     }
 
     #[test]
@@ -184,7 +193,7 @@ mod tests {
         let tally = Tally::new().unwrap();
         tally.produced(Fate::DeadLetter(Reason::InvalidJson));
         tally.letter("wrong_type");
-        assert!(!tally.look().is_complete());
+        assert!(!tally.is_complete());
     }
 
     #[test]
@@ -194,6 +203,6 @@ mod tests {
         tally.refused(Fate::Heard(1));
         let counts = tally.look();
         assert_eq!((counts.produced, counts.refused), (0, 1));
-        assert!(counts.is_complete());
+        assert!(tally.is_complete());
     }
 }

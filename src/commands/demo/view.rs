@@ -8,6 +8,9 @@ use console::{Alignment, Style, Term, pad_str, truncate_str};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
+use super::summary::Summary;
+use super::tally::Glance;
+
 /// Somebody reads along at a terminal: more lines a second are a blur.
 const BETWEEN_LINES: Duration = Duration::from_millis(50);
 /// How often a spinner turns.
@@ -21,9 +24,7 @@ pub struct Counters {
     pub elapsed: Duration,
     pub limit: Option<Duration>,
     pub published_per_second: u64,
-    pub p99_micros: Option<u64>,
-    pub dead_letters: u64,
-    pub received: u64,
+    pub glance: Glance,
 }
 
 /// Where everything is shown.
@@ -96,7 +97,9 @@ impl View {
         let columns = [
             latency_style(latency).apply_to(format!("{:>9}", milliseconds(latency.as_micros()))),
             Style::new().apply_to(pad_str(channel, 36, Alignment::Left, Some("…")).into_owned()),
-            Style::new().bold().apply_to(pad_str(kind, 20, Alignment::Left, Some("…")).into_owned()),
+            Style::new()
+                .bold()
+                .apply_to(pad_str(kind, 20, Alignment::Left, Some("…")).into_owned()),
         ];
         let [latency, channel, kind] = columns;
         self.line(&self.fit(&format!("{latency}  {channel} {kind} {}", dim().apply_to(id))));
@@ -115,24 +118,35 @@ impl View {
             Some(limit) => format!("{} of {}", clock(counters.elapsed), clock(limit)),
             None => clock(counters.elapsed),
         };
-        let p99 = counters
+        let glance = counters.glance;
+        let p99 = glance
             .p99_micros
             .map_or_else(|| "–".to_owned(), |micros| milliseconds(u128::from(micros)));
         let bold = Style::new().bold();
         let line = format!(
             " {}   {} published/s   p99 {}   {} dead letters   {} received",
             bold.apply_to(elapsed),
-            Style::new().green().bold().apply_to(HumanCount(counters.published_per_second)),
+            Style::new()
+                .green()
+                .bold()
+                .apply_to(HumanCount(counters.published_per_second)),
             Style::new().cyan().bold().apply_to(p99),
-            Style::new().yellow().bold().apply_to(HumanCount(counters.dead_letters)),
-            bold.apply_to(HumanCount(counters.received)),
+            Style::new()
+                .yellow()
+                .bold()
+                .apply_to(HumanCount(glance.dead_letters)),
+            bold.apply_to(HumanCount(glance.received)),
         );
         let Some(bar) = &self.bar else {
             return self.line(line.trim_start());
         };
         let rule = dim().apply_to("─".repeat(usize::from(columns())));
         let hint = dim().apply_to(format!(" http://{address}/  /metrics  /status      Ctrl-C ends"));
-        bar.set_message(format!("{rule}\n{}\n{}", self.fit(&line), self.fit(&hint.to_string())));
+        bar.set_message(format!(
+            "{rule}\n{}\n{}",
+            self.fit(&line),
+            self.fit(&hint.to_string())
+        ));
         bar.tick();
     }
 
@@ -143,10 +157,20 @@ impl View {
         }
     }
 
-    /// A line after [`View::finish`].
-    pub fn after(&self, text: &str) {
-        // Nobody reads: nothing is left to be said.
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
+    /// The end, after [`View::finish`].
+    pub fn summary(&self, summary: &Summary, dlq: &str) {
+        let (table, verdict) = (summary.table(dlq), summary.verdict());
+        let style = match summary.adds_up() {
+            true => Style::new().green().bold(),
+            false => Style::new().red().bold(),
+        };
+        let mut text = format!("{table}\n{}\n", style.apply_to(verdict));
+        if !self.is_terminal() {
+            text += &serde_json::to_string(summary).unwrap_or_default();
+            text.push('\n');
+        }
+        // Where nobody reads, nothing is left to be said.
+        let _ = std::io::stdout().lock().write_all(text.as_bytes());
     }
 
     /// Waits until nobody reads any more.
@@ -158,7 +182,10 @@ impl View {
     }
 
     fn has_room(&self) -> bool {
-        let mut last = self.last_line.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self
+            .last_line
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let has_room = last.is_none_or(|last| last.elapsed() >= BETWEEN_LINES);
         if has_room {
             *last = Some(Instant::now());
@@ -176,7 +203,9 @@ impl View {
 }
 
 fn columns() -> u16 {
-    Term::stdout().size_checked().map_or(COLUMNS, |(_, columns)| columns)
+    Term::stdout()
+        .size_checked()
+        .map_or(COLUMNS, |(_, columns)| columns)
 }
 
 fn spinner() -> ProgressStyle {
@@ -203,9 +232,9 @@ fn latency_style(latency: Duration) -> Style {
     }
 }
 
-/// A latency for people.
+/// Microseconds for people.
 #[allow(clippy::cast_precision_loss, reason = "microseconds, shown with one digit")]
-pub fn milliseconds(micros: u128) -> String {
+fn milliseconds(micros: u128) -> String {
     format!("{:.1} ms", micros as f64 / 1000.0)
 }
 

@@ -102,6 +102,11 @@ const HELP: &[(&str, &str)] = &[
     ("build_info", "Version of the service and of librdkafka; always 1"),
 ];
 
+/// Name (without prefix) and help of every metric: what documents and dashboards are checked against.
+pub fn descriptions() -> &'static [(&'static str, &'static str)] {
+    HELP
+}
+
 /// The help text of a metric.
 pub(super) fn help(name: &str) -> &'static str {
     HELP.iter()

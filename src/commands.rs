@@ -1,8 +1,12 @@
 //! The commands, one file each, and the arguments that they share.
 
 mod arguments;
+mod check;
 mod demo;
+mod derive;
+mod outcome;
 mod run;
+mod tail;
 
 use clap::{Parser, Subcommand};
 
@@ -22,6 +26,15 @@ enum Command {
     /// Run the service
     #[command(after_help = run::EXAMPLES)]
     Run(ConfigArguments),
+    /// Check the configuration, and with --connect what it names
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::CheckArguments),
+    /// Show what would be published for records from a file, stdin or a topic
+    #[command(after_help = derive::EXAMPLES)]
+    Derive(derive::DeriveArguments),
+    /// Print notifications as they are published
+    #[command(after_help = tail::EXAMPLES)]
+    Tail(tail::TailArguments),
     /// Everything on one machine, live: embedded Kafka, a redis-server, sample producers, a subscriber
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::DemoArguments),
@@ -32,6 +45,9 @@ impl Cli {
     pub fn run(self) -> Result<Exit, Failure> {
         match self.command {
             Command::Run(arguments) => run::run(arguments.load()?),
+            Command::Check(arguments) => check::run(&arguments),
+            Command::Derive(arguments) => derive::run(&arguments),
+            Command::Tail(arguments) => tail::run(&arguments),
             Command::Demo(arguments) => demo::run(&arguments),
         }
     }

@@ -339,6 +339,7 @@ impl Pump {
     /// Shows the books as they stand.
     pub(super) fn publish_books(&mut self) {
         if self.ledger.is_changed() {
+            self.metrics.fields_omitted.inc_by(self.deriver.fields_omitted());
             self.ledger.publish(self.assignment.held());
         }
     }

@@ -33,7 +33,11 @@ pub struct Found {
 pub async fn wait_for_kafka(config: &Config, topics: &Topics) -> Result<Found, Failure> {
     let metadata = find_topics(&config.kafka, topics).await?;
     match missing(&metadata, topics) {
-        None => topic::ensure(config, &metadata).await,
+        None => {
+            let dlq = topic::ensure(config, &metadata).await?;
+            let nothing_to_join = !metadata.topics().iter().any(|t| topics.matches(t.name()));
+            Ok(Found { dlq, nothing_to_join })
+        }
         Some(name) => Err(Failure::config(missing_text(&config.kafka, name))),
     }
 }

@@ -271,8 +271,7 @@ fn configuration(kafka: &str, redis: &str) -> Result<Config, Failure> {
         text("delivery.mode", "at_least_once"),
         text("dlq.topic", DLQ.0),
         text("http.listen", "127.0.0.1:0"),
-        text("log.level", "debug"),
-        text("kafka.properties.debug", "all"),
+        text("log.level", "warn"),
     ];
     // Without the environment: what configures a service of this machine is not meant for the demo.
     Ok(config::load(None, std::iter::empty(), overrides)?)

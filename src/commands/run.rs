@@ -36,7 +36,8 @@ pub(super) async fn signal() {
     });
 }
 
-async fn next_signal() {
+/// Waits for SIGTERM or SIGINT.
+pub(super) async fn next_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
         (Ok(mut terminate), Ok(mut interrupt)) => {

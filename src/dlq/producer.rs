@@ -191,6 +191,7 @@ fn client_config(config: &Config, max_bytes: usize) -> ClientConfig {
 fn create(client: &ClientConfig, receipts: &Sender<Receipt>) -> KafkaResult<Arc<ThreadedProducer<Context>>> {
     Ok(Arc::new(client.create_with_context(Context {
         receipts: receipts.clone(),
+        told: Repeats::default(),
     })?))
 }
 

@@ -40,7 +40,7 @@ pub async fn ensure(config: &Config, metadata: &Metadata) -> Result<DlqTopic, Fa
         Some(partitions) => partitions,
         None => create(&admin, &config.dlq).await?,
     };
-    let max_bytes = max_message_bytes(&admin, &config.dlq.topic)
+    let max_bytes = max_message_bytes(&admin, &config.dlq.topic, metadata)
         .await
         .unwrap_or(DEFAULT_MAX_BYTES);
     Ok(DlqTopic {
@@ -107,8 +107,16 @@ fn refused(dlq: &Dlq, code: RDKafkaErrorCode) -> Failure {
 }
 
 /// `max.message.bytes` of the topic; `None` when this user may not ask.
-async fn max_message_bytes(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Option<usize> {
-    let options = AdminOptions::new().request_timeout(Some(QUESTION_TIMEOUT));
+async fn max_message_bytes(
+    admin: &AdminClient<DefaultClientContext>,
+    topic: &str,
+    metadata: &Metadata,
+) -> Option<usize> {
+    // Any broker knows. Without a choice librdkafka asks the controller, and waits for one where none is elected;
+    // its mock cluster never has one.
+    let options = AdminOptions::new()
+        .request_timeout(Some(QUESTION_TIMEOUT))
+        .broker_id(metadata.brokers().first()?.id());
     let results = admin
         .describe_configs(&[ResourceSpecifier::Topic(topic)], &options)
         .await

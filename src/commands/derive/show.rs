@@ -1,0 +1,172 @@
+//! What is printed: for each record on stdout, and at the end on stderr.
+
+use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
+
+use console::style;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::dry_run::{Commands, Counts};
+use crate::derive::Rejection;
+use crate::record::Record;
+
+/// How records are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// A line for each channel.
+    Text,
+    /// A JSON object for each record.
+    Json,
+}
+
+/// What became of a record.
+pub enum Outcome {
+    /// It would be published.
+    Ready,
+    /// It would be skipped.
+    Skip(&'static str),
+    /// It would be a dead letter.
+    DeadLetter(Rejection),
+}
+
+/// Prints.
+pub struct Show {
+    style: Style,
+    /// Lines are told at once where somebody watches them or pipes records in by hand.
+    eager: bool,
+    out: BufWriter<Stdout>,
+    progress: ProgressBar,
+}
+
+/// A record as `--json` prints it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    topic: &'a str,
+    partition: i32,
+    offset: i64,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    channels: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notification: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+impl Show {
+    /// Prints in this style. `eager` leaves nothing in buffers.
+    pub fn new(style: Style, eager: bool) -> Self {
+        Self {
+            style,
+            eager: eager || io::stdout().is_terminal(),
+            out: BufWriter::new(io::stdout()),
+            progress: progress(),
+        }
+    }
+
+    /// Prints what became of a record.
+    pub fn record(&mut self, record: &Record<'_>, outcome: &Outcome, commands: &Commands) -> io::Result<()> {
+        match self.style {
+            Style::Text => self.text(record, outcome, commands)?,
+            Style::Json => self.json(record, outcome, commands)?,
+        }
+        self.progress.inc(1);
+        if self.eager { self.out.flush() } else { Ok(()) }
+    }
+
+    fn text(&mut self, record: &Record<'_>, outcome: &Outcome, commands: &Commands) -> io::Result<()> {
+        let place = || format!("({}[{}]@{})", record.topic, record.partition, record.offset);
+        match outcome {
+            Outcome::Ready => {
+                for channel in &commands.channels {
+                    write!(self.out, "{}\t", style(channel).cyan())?;
+                    self.out.write_all(&commands.notification)?;
+                    self.out.write_all(b"\n")?;
+                }
+                Ok(())
+            }
+            Outcome::Skip(reason) => {
+                let skipped = style("skipped").yellow();
+                writeln!(self.out, "{skipped}: {reason} {}", style(place()).dim())
+            }
+            Outcome::DeadLetter(rejection) => {
+                let dead_letter = style("dead letter").red();
+                writeln!(self.out, "{dead_letter}: {rejection} {}", style(place()).dim())
+            }
+        }
+    }
+
+    fn json(&mut self, record: &Record<'_>, outcome: &Outcome, commands: &Commands) -> io::Result<()> {
+        let mut shown = Shown {
+            topic: record.topic,
+            partition: record.partition,
+            offset: record.offset,
+            outcome: "ready",
+            channels: &commands.channels,
+            notification: None,
+            reason: None,
+            detail: None,
+        };
+        match outcome {
+            Outcome::Ready => shown.notification = Some(serde_json::from_slice(&commands.notification)?),
+            Outcome::Skip(reason) => {
+                shown.outcome = "skip";
+                shown.reason = Some(reason);
+            }
+            Outcome::DeadLetter(rejection) => {
+                shown.outcome = "dead_letter";
+                shown.reason = Some(rejection.reason.as_str());
+                shown.detail = Some(&rejection.detail);
+            }
+        }
+        serde_json::to_writer(&mut self.out, &shown)?;
+        self.out.write_all(b"\n")
+    }
+
+    /// Prints the counts.
+    pub fn finish(&mut self, counts: &Counts) -> io::Result<()> {
+        self.progress.finish_and_clear();
+        if io::stderr().is_terminal() {
+            eprintln!("{}", sentence(counts));
+        } else {
+            eprintln!("{}", serde_json::to_string(counts)?);
+        }
+        self.out.flush()
+    }
+}
+
+/// Visible where the records themselves are not, and nowhere but on a terminal.
+fn progress() -> ProgressBar {
+    if io::stdout().is_terminal() || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} records, {per_sec}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn sentence(counts: &Counts) -> String {
+    let mut parts = vec![format!(
+        "{} would be published as {} notifications",
+        counts.ready, counts.notifications
+    )];
+    for (what, by_reason) in [
+        ("skipped", &counts.skipped),
+        ("dead letters", &counts.dead_letters),
+    ] {
+        if !by_reason.is_empty() {
+            let total: u64 = by_reason.values().sum();
+            let reasons: Vec<_> = by_reason.iter().map(|(r, n)| format!("{r} {n}")).collect();
+            parts.push(format!("{total} {what} ({})", reasons.join(", ")));
+        }
+    }
+    if counts.fields_omitted > 0 {
+        parts.push(format!("{} extra fields left out", counts.fields_omitted));
+    }
+    format!("{} records: {}", counts.records, parts.join("; "))
+}

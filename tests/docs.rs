@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Parser;
+use kafka_redis_bridge::commands::Cli;
 use kafka_redis_bridge::config::load;
 use kafka_redis_bridge::derive::Reason;
 use kafka_redis_bridge::dlq::letter;
@@ -86,7 +88,9 @@ fn registered() -> BTreeMap<String, Described> {
             found.insert(current.clone(), (kind.to_owned(), BTreeSet::new()));
         } else if let Some((_, labels)) = line.split_once('{') {
             let labels = labels.split(',').filter_map(|pair| pair.split_once('='));
-            let labels = labels.map(|(name, _)| name.to_owned()).filter(|name| name != "le");
+            let labels = labels
+                .map(|(name, _)| name.to_owned())
+                .filter(|name| name != "le");
             found.get_mut(&current).unwrap().1.extend(labels);
         }
     }
@@ -115,7 +119,10 @@ fn the_table_of_metrics_is_what_the_registry_has() {
 #[test]
 fn every_outcome_of_a_record_is_named() {
     let rows = table("README.md", "| metric |");
-    let row = rows.iter().find(|row| row[0] == "`records_settled_total`").unwrap();
+    let row = rows
+        .iter()
+        .find(|row| row[0] == "`records_settled_total`")
+        .unwrap();
     let named = code(&row[3]);
     for outcome in [
         Outcome::Published,
@@ -196,6 +203,23 @@ fn the_configurations_load() {
     }
 }
 
+#[test]
+fn the_command_lines_are_understood() {
+    let blocks = blocks("README.md", "sh").join("\n");
+    let lines: Vec<&str> = blocks
+        .lines()
+        .filter(|line| line.starts_with("kafka-redis-bridge "))
+        .collect();
+    assert!(lines.len() >= 5, "command lines are missing");
+    for line in lines {
+        let command = line.split(" #").next().unwrap();
+        let words = command.split_whitespace().map(|word| word.trim_matches('\''));
+        if let Err(error) = Cli::try_parse_from(words) {
+            panic!("{line}\n{error}");
+        }
+    }
+}
+
 /// As the source says it, in the words of the table.
 fn in_words(value: &str) -> String {
     let number = |prefix: &str| value.strip_prefix(prefix)?.strip_suffix(')');
@@ -271,7 +295,10 @@ fn anchor(heading: &str) -> String {
 fn links_lead_somewhere() {
     for document in DOCUMENTS {
         let text = read(document);
-        let targets = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        let targets = text
+            .split("](")
+            .skip(1)
+            .map(|rest| rest.split(')').next().unwrap());
         for target in targets.filter(|target| !target.contains("://")) {
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             let file = if file.is_empty() { document } else { file };

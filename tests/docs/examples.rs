@@ -118,7 +118,16 @@ fn python() -> Result<PathBuf, &'static str> {
     if !succeeds(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)) {
         return Err("there is no python3 with venv and pip");
     }
-    let pip = ["-m", "pip", "install", "--timeout", "20", "--retries", "1", "redis"];
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--timeout",
+        "20",
+        "--retries",
+        "1",
+        "redis",
+    ];
     succeeds(Command::new(&python).args(pip));
     if has_redis() {
         Ok(python)

@@ -17,6 +17,8 @@ use crate::source::resolve::Topics;
 
 /// One question for metadata may take this long.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many events of librdkafka's are served after a question.
+const EVENTS: usize = 32;
 /// A topic created a moment ago may be unknown to some brokers still.
 const TOPIC_PROPAGATION: Duration = Duration::from_secs(3);
 
@@ -88,7 +90,10 @@ async fn ask(client: &Arc<BaseConsumer<Quiet>>, deadline: Instant) -> Result<Kaf
     let timeout = QUESTION_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
     tokio::task::spawn_blocking(move || {
         let answer = client.fetch_metadata(None, timeout);
-        client.poll(Duration::ZERO);
+        // Each poll serves one.
+        for _ in 0..EVENTS {
+            client.poll(Duration::ZERO);
+        }
         answer
     })
     .await

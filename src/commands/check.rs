@@ -23,12 +23,14 @@ Examples:
   kafka-redis-bridge check --config bridge.toml
   kafka-redis-bridge check --config bridge.toml --print > effective.toml
   kafka-redis-bridge check --config bridge.toml --connect
-  kafka-redis-bridge check --bootstrap-servers localhost:9092 --topic orders --redis-url redis://localhost --connect
+  kafka-redis-bridge check --connect --bootstrap-servers localhost:9092 --topic orders \\
+      --redis-url redis://localhost
 
---connect joins no group, commits nothing and creates nothing. It publishes one probe to redis.probe_channel.
+--connect joins no group, commits nothing and creates nothing. All that it writes is one probe to
+redis.probe_channel.
 
-Exit codes: 0 all is well; 64 usage; 69 Kafka or Redis out of reach; 78 something has to be configured: a key, a
-topic, a password, a permission.";
+Exit codes: 0 all is well; 64 usage; 69 Kafka or Redis out of reach; 78 something has to be configured:
+a key, a topic, a password, a permission.";
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]

@@ -21,19 +21,20 @@ use topic::{From, Range};
 /// Shown behind `--help`.
 pub const EXAMPLES: &str = r#"Examples:
   kafka-redis-bridge derive --config bridge.toml --file samples.jsonl
-  echo '{"id":1,"type":"push","source_type":"repo","source_id":"owner/repo"}' | kafka-redis-bridge derive
   kafka-redis-bridge derive --config bridge.toml --topic orders --from latest --limit 20 --json
-  kcat -C -b localhost:9092 -t orders -e | kafka-redis-bridge derive --config bridge.toml --as-topic orders
+  kcat -C -b localhost:9092 -t orders -e | kafka-redis-bridge derive -c bridge.toml --as-topic orders
+  echo '{"id":1,"type":"push","source_type":"repo","source_id":"a/b"}' | kafka-redis-bridge derive
 
-Files hold one record a line: its value, or with --format json an object of which all but "value" may be left out:
-  {"topic":"orders","key":"k","value":{"id":1},"headers":{"X-Type":"push"},"partition":0,"offset":7,"timestamp":1767225600000}
-"value" and "key" may be text, JSON, or null. "timestamp" is in milliseconds or an RFC 3339 time.
+A file holds one record a line: its value, or with --format json an object that may have no more than:
+  {"topic":"orders","key":"k","value":{"id":1},"headers":{"X-Type":"push"},
+   "partition":0,"offset":7,"timestamp":1767225600000}
+(in one line). "value" and "key" are text, any JSON, or null; "timestamp" is in milliseconds or RFC 3339.
 
-For each record stdout has a line per channel, channel<TAB>notification, or what else becomes of it. delivery.max_age
-is not applied. Nothing is published, and no group is joined.
+stdout has a line for each channel of a record, channel<TAB>notification, or what else becomes of it.
+Nothing is published, no group is joined, and delivery.max_age is not applied.
 
-Exit codes: 0 done; 64 usage; 65 some records would be dead letters, or a line is no record; 69 Kafka out of reach;
-78 configuration."#;
+Exit codes: 0 done; 64 usage; 65 some records would be dead letters, or a line is no record; 69 Kafka out
+of reach; 78 configuration."#;
 
 /// How records are written in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -25,12 +25,13 @@ Examples:
   kafka-redis-bridge tail --config bridge.toml events:user:octocat 'events:repo:*'
   kafka-redis-bridge tail --redis-url redis://localhost --limit 100 --for 1m 'events:*' | jq .payload.id
 
-A channel with * ? or [ in it is a pattern; a backslash takes the meaning of the character behind it away.
-When piped, or with --json, each line is {\"channel\",\"payload\",\"received_at\"}; a payload that is no JSON object in
-one line is given as text. Pub/Sub keeps nothing: what is published while the connection is away is not shown.
+A channel with * ? or [ in it is a pattern; a backslash before such a character makes it an ordinary one.
+When piped, or with --json, each line is {\"channel\",\"payload\",\"received_at\"}; a payload that is no JSON
+object in one line is given as text. Pub/Sub keeps nothing: what is published while the connection is
+away is not shown.
 
-Exit codes: 0 interrupted, or --limit or --for is reached; 64 usage; 69 Redis out of reach at the start; 78
-configuration, such as a wrong password or a channel that this user may not read.";
+Exit codes: 0 interrupted, or --limit or --for is reached; 64 usage; 69 Redis out of reach at the start;
+78 configuration, such as a wrong password or a channel that this user may not read.";
 
 /// How long to wait at least and at most before connecting again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));

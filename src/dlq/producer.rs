@@ -19,7 +19,7 @@ use super::letter::Letter;
 use crate::config::Config;
 use crate::derive::Reason;
 use crate::progress::Offset;
-use crate::source::client::{Repeats, log, shared};
+use crate::source::client::{Repeats, error_label, log, shared};
 use crate::source::start::fnv1a;
 
 /// An attempt at one dead letter may take this long; then it comes back.
@@ -67,7 +67,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if self.told.is_news(reason) {
+        if self.told.is_news(&error_label(&error)) {
             tracing::warn!(%error, "Kafka (dead letters): {reason}");
         }
     }

@@ -84,7 +84,7 @@ impl ClientContext for Context {
             .kafka_errors
             .with_label_values(&[&error_label(&error)])
             .inc();
-        if self.told.is_news(reason) {
+        if self.told.is_news(&error_label(&error)) {
             tracing::warn!(%error, "Kafka: {reason}");
         }
     }
@@ -209,9 +209,11 @@ impl Statistics<'_> {
     }
 }
 
-/// Passes a log line of librdkafka on. Losing a broker is told by `error` as well; its own lines repeat themselves.
+/// Passes a log line of librdkafka on. Failed connections are told by the error callback, once in a while; the lines
+/// about each attempt are for debugging.
 pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
+        _ if facility == "FAIL" => tracing::debug!(facility, "librdkafka: {message}"),
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert
         | RDKafkaLogLevel::Critical
@@ -271,6 +273,17 @@ pub fn groupless(kafka: &Kafka) -> ClientConfig {
     config
         .set("isolation.level", "read_committed")
         .set("enable.auto.commit", "false");
+    config
+}
+
+/// A consumer that reads what it is assigned, up to the end of each partition. librdkafka wants a group's name for
+/// that; nothing is joined and nothing committed under it.
+pub fn reader(kafka: &Kafka) -> ClientConfig {
+    let mut config = groupless(kafka);
+    config
+        .set("group.id", &kafka.group_id)
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true");
     config
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use backon::BlockingRetryable as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
@@ -13,11 +14,15 @@ use crate::config::{Config, Kafka};
 use crate::derive::Router;
 use crate::dlq::topic::{self, partition_count};
 use crate::exit::{Exit, Failure};
-use crate::source::client::{INTERNAL_TOPICS, Quiet, groupless};
+use crate::source::client::{INTERNAL_TOPICS, Quiet, reader};
 use crate::source::resolve::Topics;
 
 /// One question may take this long.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many events of librdkafka's are looked through for a reason.
+const EVENTS: usize = 32;
+/// How long to wait before the coordinator is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Looks at all of it, as far as it gets.
 pub async fn check(config: &Config, report: &mut Report) {
@@ -110,8 +115,7 @@ fn readable(kafka: &Kafka, topic: &str) -> Result<(), Failure> {
             format!("topic {topic} can't be read: {error}{}", advice(exit, "Read")),
         )
     };
-    let consumer: BaseConsumer<Quiet> = groupless(kafka)
-        .set("enable.partition.eof", "true")
+    let consumer: BaseConsumer<Quiet> = reader(kafka)
         .set("fetch.wait.max.ms", "10")
         .create_with_context(Quiet::default())
         .map_err(|error| failure(&error))?;
@@ -124,7 +128,7 @@ fn readable(kafka: &Kafka, topic: &str) -> Result<(), Failure> {
     while Instant::now() < deadline {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-            Some(Err(error)) if exit_of(&error) == Exit::Config => return Err(failure(&error)),
+            Some(Err(error)) if is_forbidden(&error) => return Err(failure(&error)),
             Some(Err(error)) => last = error,
             None => {}
         }
@@ -145,7 +149,7 @@ async fn check_group(
     }
     let kafka = config.kafka.clone();
     let total = partitions.count();
-    match blocking(move || commits(&kafka, partitions)).await? {
+    match blocking(move || commits(&kafka, &partitions)).await? {
         Ok(0) => report.ok(format!(
             "group {group} has no commits: named topics will start at {}",
             config.kafka.start_from
@@ -163,17 +167,33 @@ async fn check_group(
 }
 
 /// How many of the partitions have a commit.
-fn commits(kafka: &Kafka, partitions: TopicPartitionList) -> KafkaResult<usize> {
-    let consumer: BaseConsumer<Quiet> = groupless(kafka)
-        .set("group.id", &kafka.group_id)
-        .create_with_context(Quiet::default())?;
-    let list = consumer.committed_offsets(partitions, QUESTION_TIMEOUT)?;
+fn commits(kafka: &Kafka, partitions: &TopicPartitionList) -> KafkaResult<usize> {
+    let consumer: BaseConsumer<Quiet> = reader(kafka).create_with_context(Quiet::default())?;
+    let deadline = Instant::now() + QUESTION_TIMEOUT;
+    // A coordinator that is still loading, or not chosen yet, answers at once that it is none.
+    let list = (|| consumer.committed_offsets(partitions.clone(), QUESTION_TIMEOUT))
+        .retry(
+            backon::ConstantBuilder::default()
+                .with_delay(PAUSE)
+                .without_max_times(),
+        )
+        .when(|error| exit_of(error) == Exit::Unavailable && Instant::now() < deadline)
+        .call()
+        .map_err(|error| refusal(&consumer).unwrap_or(error))?;
     let mut committed = 0;
     for element in list.elements() {
         element.error()?;
         committed += usize::from(matches!(element.offset(), Offset::Offset(_)));
     }
     Ok(committed)
+}
+
+/// A coordinator that refuses to serve the user is told as an event; the question itself only times out.
+fn refusal(consumer: &BaseConsumer<Quiet>) -> Option<KafkaError> {
+    let events = (0..EVENTS).filter_map(|_| consumer.poll(Duration::ZERO));
+    events
+        .filter_map(Result::err)
+        .find(|error| exit_of(error) == Exit::Config)
 }
 
 async fn check_dlq(config: &Config, metadata: &Metadata, report: &mut Report) {
@@ -210,6 +230,10 @@ fn exit_of(error: &KafkaError) -> Exit {
         ) => Exit::Config,
         _ => Exit::Unavailable,
     }
+}
+
+fn is_forbidden(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed)
 }
 
 fn advice(exit: Exit, operation: &str) -> String {

@@ -130,19 +130,23 @@ impl Summary {
         let Latency { p50, p99, max } = self.latency_ms;
         let milliseconds = |value: f64| format!("{value:.1} ms");
         row("latency p50", milliseconds(p50), "from producer to subscriber");
-        row("        p99", milliseconds(p99), "");
+        row(
+            "        p99",
+            milliseconds(p99),
+            "up to 10 ms of it the embedded Kafka",
+        );
         row("        max", milliseconds(max), "");
         table.to_string()
     }
 
-    /// Whether it adds up, in one line, or one for each contradiction.
+    /// Whether it adds up, and what of it is good or bad news.
     pub fn verdict(&self) -> String {
         if !self.adds_up {
             return format!("It does not add up: {}.", self.contradictions.join("; "));
         }
         let count = HumanCount;
         format!(
-            "It adds up: {} produced = {} published + {} dead letters + {} skipped. Nothing lost, nothing twice.",
+            "It adds up: {} produced = {} published + {} dead letters + {} skipped.\nNothing lost, nothing twice.",
             count(self.produced),
             count(self.published),
             count(self.dead_letters()),
@@ -257,7 +261,7 @@ mod tests {
         assert!(summary.adds_up(), "{}", summary.verdict());
         assert_eq!(
             summary.verdict(),
-            "It adds up: 4 produced = 2 published + 1 dead letters + 1 skipped. Nothing lost, nothing twice."
+            "It adds up: 4 produced = 2 published + 1 dead letters + 1 skipped.\nNothing lost, nothing twice."
         );
     }
 

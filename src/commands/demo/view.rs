@@ -140,13 +140,11 @@ impl View {
         let Some(bar) = &self.bar else {
             return self.line(line.trim_start());
         };
-        let rule = dim().apply_to("─".repeat(usize::from(columns())));
-        let hint = dim().apply_to(format!(" http://{address}/  /metrics  /status      Ctrl-C ends"));
-        bar.set_message(format!(
-            "{rule}\n{}\n{}",
-            self.fit(&line),
-            self.fit(&hint.to_string())
+        let hint = dim().apply_to(format!(
+            " http://{address}/  /metrics  /status   a sample scrolls by, Ctrl-C ends"
         ));
+        // Begins with an empty line: the echo of Ctrl-C shifts what is taken away by a line, and leaves this one.
+        bar.set_message(format!("\n{}\n{}", self.fit(&line), self.fit(&hint.to_string())));
         bar.tick();
     }
 
@@ -164,7 +162,7 @@ impl View {
             true => Style::new().green().bold(),
             false => Style::new().red().bold(),
         };
-        let mut text = format!("{table}\n{}\n", style.apply_to(verdict));
+        let mut text = format!("\n{table}\n{}\n", style.apply_to(verdict));
         if !self.is_terminal() {
             text += &serde_json::to_string(summary).unwrap_or_default();
             text.push('\n');

@@ -17,7 +17,7 @@ use crate::config::Kafka;
 use crate::dlq::topic::partition_count;
 use crate::exit::{Exit, Failure};
 use crate::progress::Position;
-use crate::source::client::{Quiet, groupless};
+use crate::source::client::{Quiet, reader};
 use crate::source::message::{MessageHeaders, record};
 use crate::source::resolve::{BEGINNING, END, TopicPartition, Topics, list_offsets};
 
@@ -85,8 +85,7 @@ impl Range<'_> {
 pub fn read(kafka: &Kafka, range: &Range<'_>, dry_run: &mut DryRun) -> Result<(), Failure> {
     let partitions = partitions(kafka, range)?;
     let unavailable = |error: KafkaError| Failure::unavailable(format!("--topic {}: {error}", range.topic));
-    let consumer: BaseConsumer<Quiet> = groupless(kafka)
-        .set("enable.partition.eof", "true")
+    let consumer: BaseConsumer<Quiet> = reader(kafka)
         .create_with_context(Quiet::default())
         .map_err(|error| Failure::config(format!("kafka.properties: {error}")))?;
     let spans = spans(&consumer, &partitions, range).map_err(unavailable)?;
@@ -147,28 +146,41 @@ fn spans(
         From::Time(time) => at(time.as_millisecond().max(0))?,
         _ => HashMap::new(),
     };
-    let share = range
-        .limit()
-        .unwrap_or(0)
-        .div_ceil(partitions.len().max(1) as u64);
-    let mut spans = HashMap::new();
+    let mut spans = Vec::with_capacity(partitions.len());
     for partition in partitions {
         let known = |positions: &HashMap<_, _>| positions.get(partition).copied().flatten();
         let (Some(beginning), Some(end)) = (known(&beginnings), known(&ends)) else {
             continue;
         };
         let start = match range.from {
-            From::Earliest => beginning,
-            From::Latest => Position(end.0.saturating_sub_unsigned(share)),
+            From::Earliest | From::Latest => beginning,
             From::Offset(offset) => Position(offset),
             From::Time(_) => known(&times).unwrap_or(end),
         };
         let start = start.max(beginning);
         if start < end {
-            spans.insert(partition.1, (start, end));
+            spans.push((partition.1, (start, end)));
         }
     }
-    Ok(spans)
+    if range.from == From::Latest {
+        keep_last(&mut spans, range.limit().unwrap_or(LAST));
+    }
+    Ok(spans.into_iter().collect())
+}
+
+type Span = (i32, (Position, Position));
+
+/// Shortens spans to so many offsets in all, an even share of them each; what a short one leaves, the others get.
+fn keep_last(spans: &mut [Span], mut limit: u64) {
+    spans.sort_by_key(|(_, (start, end))| end.0 - start.0);
+    let mut left = spans.len() as u64;
+    for (_, (start, end)) in spans {
+        let share = limit.div_ceil(left.max(1));
+        let first = end.0.saturating_sub_unsigned(share).max(start.0);
+        *start = Position(first);
+        limit -= (end.0 - first).unsigned_abs();
+        left -= 1;
+    }
 }
 
 /// Reads until every partition has come to its end. The last offsets may be transaction markers, so the end of a
@@ -228,6 +240,17 @@ fn is_refused(error: &KafkaError) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_records_are_shared_out_among_partitions() {
+        let span = |partition, start, end| (partition, (Position(start), Position(end)));
+        let mut spans = [span(0, 0, 100), span(1, 7, 9), span(2, 10, 50)];
+        keep_last(&mut spans, 10);
+        assert_eq!(spans, [span(1, 7, 9), span(2, 46, 50), span(0, 96, 100)]);
+        keep_last(&mut spans, 1);
+        let offsets: i64 = spans.iter().map(|(_, (start, end))| end.0 - start.0).sum();
+        assert_eq!(offsets, 1);
+    }
 
     #[test]
     fn a_start_is_a_word_an_offset_or_a_time() {

@@ -13,7 +13,7 @@ use super::outcome::{is_read, redis_failure};
 use super::run::next_signal;
 use crate::config::{self, Override, Redis, format_duration};
 use crate::exit::{Exit, Failure};
-use crate::publish::error::Fault;
+use crate::publish::error::{ErrorClass, Fault};
 use crate::publish::link::Target;
 use show::Show;
 use subscription::{Subscription, Wanted};
@@ -101,7 +101,7 @@ async fn tail(arguments: &TailArguments, redis: &Redis) -> Result<Exit, Failure>
     let mut left = arguments.limit.unwrap_or(u64::MAX);
     let mut subscription = Subscription::open(&target, &wanted)
         .await
-        .map_err(|fault| redis_failure(&target.node(), &fault))?;
+        .map_err(|fault| refused(&target.node(), &fault))?;
     eprintln!("subscribed to {wanted} at {}; Ctrl-C ends", target.node());
     loop {
         match subscription.next().await {
@@ -121,6 +121,19 @@ async fn tail(arguments: &TailArguments, redis: &Redis) -> Result<Exit, Failure>
             }
         }
     }
+}
+
+/// Subscribing needs other permissions than publishing.
+fn refused(node: &str, fault: &Fault) -> Failure {
+    let grant = match fault.class {
+        ErrorClass::NoPerm => "+subscribe +psubscribe",
+        ErrorClass::ChannelDenied => "'&CHANNEL', a pattern as it is written here",
+        _ => return redis_failure(node, fault),
+    };
+    Failure::config(format!(
+        "redis.url: {node}: {}; grant the Redis user what it lacks: ACL SETUSER <user> {grant}",
+        fault.message
+    ))
 }
 
 /// Tries until Redis is there again.

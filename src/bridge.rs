@@ -132,7 +132,7 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
     let (events_sender, events) = crossbeam_channel::unbounded();
     let consumer = consumer(
         &config.kafka,
-        Context::new(events_sender, metrics.clone()),
+        Context::new(events_sender, metrics.clone(), Arc::clone(&health)),
         &config.dlq.topic,
     )
     .map_err(|error| Failure::config(format!("kafka.properties: {error}")))?;

@@ -15,6 +15,9 @@ use crate::source::client::commit;
 /// A commit without an answer for this long is taken for lost and sent again.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// A commit that failed is sent again after this long at the earliest.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
 impl Pump {
     /// Commits what is settled, when it is time.
     pub(super) fn commit_if_due(&mut self, now: Instant) {
@@ -32,7 +35,7 @@ impl Pump {
 
     /// Commits the chosen partitions, unless a commit is on its way already.
     pub(super) fn commit_where(&mut self, chosen: impl Fn(&Partition<Lane>) -> bool) {
-        if self.is_committing() {
+        if self.is_committing() || self.commit_not_before.is_some_and(|at| Instant::now() < at) {
             return;
         }
         let mut list = TopicPartitionList::new();
@@ -100,6 +103,7 @@ impl Pump {
     /// on, another assignment is on its way and the next owner takes over.
     fn commit_failed(&mut self, error: &KafkaError) {
         self.metrics.commits.with_label_values(&["error"]).inc();
+        self.commit_not_before = Some(Instant::now() + RETRY_AFTER);
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::FencedInstanceId) {
             tracing::error!("another member has taken this group.instance.id: give each copy its own");
             self.fatal = Some(Exit::Software);

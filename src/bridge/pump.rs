@@ -108,6 +108,8 @@ pub struct Pump {
     pub(super) last_commit: Instant,
     /// When the commit that is on its way was sent.
     pub(super) commit_sent: Option<Instant>,
+    /// After a failure: no commit before then.
+    pub(super) commit_not_before: Option<Instant>,
     /// The last commit failed; told once.
     pub(super) commits_failing: bool,
     last_status: Instant,
@@ -153,6 +155,7 @@ impl Pump {
             last_published: None,
             last_commit: now,
             commit_sent: None,
+            commit_not_before: None,
             commits_failing: false,
             last_review: now,
             last_status: now,
@@ -244,13 +247,10 @@ impl Pump {
     }
 
     fn read_failed(&mut self, error: &KafkaError) {
-        match error {
-            KafkaError::MessageConsumptionFatal(code) => {
-                tracing::error!(%code, "Kafka refuses this member for good");
-                self.fatal = Some(Exit::Software);
-            }
-            // Counted and logged by the context's error callback; librdkafka goes on by itself.
-            _ => {}
+        // Others are counted and logged by the context's error callback; librdkafka goes on by itself.
+        if let KafkaError::MessageConsumptionFatal(code) = error {
+            tracing::error!(%code, "Kafka refuses this member for good");
+            self.fatal = Some(Exit::Software);
         }
     }
 
@@ -260,7 +260,7 @@ impl Pump {
         if self.open.is_empty() || self.send() {
             return;
         }
-        self.wait_for_return(Duration::from_millis(1));
+        self.wait_for_return(RETURN_WAIT);
     }
 
     /// Hands the open batch over if the writer takes it.

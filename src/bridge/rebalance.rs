@@ -77,6 +77,8 @@ impl Pump {
     }
 
     fn begin_assign(&mut self, partitions: &TopicPartitionList) {
+        // Whatever Kafka refused before, it lets this member in.
+        self.health.set_kafka_refusal(None);
         self.metrics.rebalances.with_label_values(&["assign"]).inc();
         if partitions.count() == 0 {
             return self.finish_assign(Vec::new());

@@ -80,12 +80,18 @@ pub struct DeriveArguments {
     json: bool,
 }
 
+impl DeriveArguments {
+    fn reads_stdin(&self) -> bool {
+        self.topic.is_none() && self.file.as_deref().is_none_or(|file| file.as_os_str() == "-")
+    }
+}
+
 /// Derives all records and tells what became of them.
 pub fn run(arguments: &DeriveArguments) -> Result<Exit, Failure> {
     let config = load(arguments)?;
     logging::start(&config.log);
     let style = if arguments.json { Style::Json } else { Style::Text };
-    let mut dry_run = DryRun::new(&config, Show::new(style, arguments.file.is_none()))?;
+    let mut dry_run = DryRun::new(&config, Show::new(style, arguments.reads_stdin()))?;
     match &arguments.topic {
         Some(name) => {
             let range = Range {
@@ -123,7 +129,7 @@ fn load(arguments: &DeriveArguments) -> Result<Derivation, Failure> {
 }
 
 fn read_lines(arguments: &DeriveArguments, config: &Derivation, dry_run: &mut DryRun) -> Result<(), Failure> {
-    let file = arguments.file.as_deref().filter(|file| file.as_os_str() != "-");
+    let file = arguments.file.as_deref().filter(|_| !arguments.reads_stdin());
     if arguments.file.is_none() && std::io::stdin().is_terminal() {
         return Err(Failure::new(
             Exit::Usage,

@@ -140,7 +140,24 @@ impl Kafka {
     }
 }
 
+/// librdkafka reads subscriptions as POSIX extended expressions, routes are read by the `regex` crate: only what
+/// means the same to both is accepted.
+fn dialect_fault(pattern: &str) -> Option<String> {
+    let perl = pattern.as_bytes().windows(2).find(|pair| {
+        (pair[0] == b'\\' && pair[1].is_ascii_alphanumeric())
+            || (matches!(pair[0], b'(' | b'*' | b'+' | b'?' | b'}') && pair[1] == b'?')
+    })?;
+    Some(format!(
+        "`{}` holds `{}`, which Kafka's client doesn't know; write it as a POSIX extended expression, [0-9] for \\d",
+        pattern.escape_debug(),
+        String::from_utf8_lossy(perl)
+    ))
+}
+
 fn regex_fault(pattern: &str) -> Option<String> {
+    if let Some(fault) = dialect_fault(pattern) {
+        return Some(fault);
+    }
     let error = Regex::new(pattern).err()?;
     // The message shows the pattern over several lines; its last one says what is wrong.
     let text = error.to_string();

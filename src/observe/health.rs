@@ -1,7 +1,7 @@
 //! Is the process alive, and may it be counted on? What `/livez` and `/readyz` answer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::publish::health::NodeHealth;
@@ -12,6 +12,9 @@ pub const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 /// The poll loop hasn't begun: waiting for Kafka at the start has its own limit.
 const NEVER: u64 = u64::MAX;
+
+/// librdkafka repeats a refusal as long as it lasts; one that it hasn't repeated for so long is over.
+const REFUSAL_LASTS: Duration = Duration::from_secs(60);
 
 /// The phases of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct Health {
     started: Instant,
     last_turn_ms: AtomicU64,
     redis: Arc<NodeHealth>,
+    /// What Kafka refuses this user.
+    kafka_refusal: Mutex<Option<(String, Instant)>>,
 }
 
 impl Health {
@@ -44,7 +49,22 @@ impl Health {
             started: Instant::now(),
             last_turn_ms: AtomicU64::new(NEVER),
             redis,
+            kafka_refusal: Mutex::new(None),
         }
+    }
+
+    /// Kafka refuses this user something, or (`None`) doesn't any more.
+    pub fn set_kafka_refusal(&self, refusal: Option<String>) {
+        let refusal = refusal.map(|text| (text, Instant::now()));
+        *self.kafka_refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+    }
+
+    fn kafka_refusal(&self) -> Option<String> {
+        let refusal = self.kafka_refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        refusal
+            .as_ref()
+            .filter(|(_, at)| at.elapsed() < REFUSAL_LASTS)
+            .map(|(text, _)| text.clone())
     }
 
     /// Enters a phase.
@@ -92,6 +112,9 @@ impl Health {
 
     /// Why the process can't be counted on yet, or any more.
     pub fn not_ready(&self) -> Option<String> {
+        if let Some(refusal) = self.kafka_refusal() {
+            return Some(format!("Kafka refuses the configuration: {refusal}"));
+        }
         match self.phase() {
             Phase::Draining => return Some("draining".to_owned()),
             Phase::Joining => return Some("not yet a member of the consumer group".to_owned()),

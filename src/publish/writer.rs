@@ -581,7 +581,7 @@ impl Writer {
     }
 
     fn give_up(&mut self, batch: Batch, why: Dropped) {
-        self.gap.note_drop();
+        self.gap.note_drop(batch.entries());
         self.give_back(batch, Verdict::Dropped(why), true);
     }
 }

@@ -14,6 +14,7 @@ use rdkafka::types::RDKafkaRespErr;
 use serde::Deserialize;
 
 use crate::config::Kafka;
+use crate::observe::health::Health;
 use crate::observe::metrics::Metrics;
 
 /// The consumer of the group.
@@ -55,15 +56,17 @@ pub enum Event {
 pub struct Context {
     events: Sender<Event>,
     metrics: Metrics,
+    health: Arc<Health>,
     told: Repeats,
 }
 
 impl Context {
     /// Events go to `events`.
-    pub fn new(events: Sender<Event>, metrics: Metrics) -> Self {
+    pub fn new(events: Sender<Event>, metrics: Metrics, health: Arc<Health>) -> Self {
         Self {
             events,
             metrics,
+            health,
             told: Repeats::default(),
         }
     }
@@ -84,8 +87,17 @@ impl ClientContext for Context {
             .kafka_errors
             .with_label_values(&[&error_label(&error)])
             .inc();
+        let refused = error.rdkafka_error_code().and_then(needed_permission);
+        if let Some(advice) = refused {
+            self.health.set_kafka_refusal(Some(format!("{reason}; {advice}")));
+        }
         if self.told.is_news(&error_label(&error)) {
-            tracing::warn!(%error, "Kafka: {reason}");
+            match refused {
+                Some(advice) => {
+                    tracing::error!(%error, "Kafka refuses the configuration: {reason}; {advice}")
+                }
+                None => tracing::warn!(%error, "Kafka: {reason}"),
+            }
         }
     }
 
@@ -116,6 +128,22 @@ impl ConsumerContext for Context {
             result,
             offsets: offsets.clone(),
         });
+    }
+}
+
+/// What an administrator has to grant, when that is what is missing.
+fn needed_permission(code: RDKafkaErrorCode) -> Option<&'static str> {
+    match code {
+        RDKafkaErrorCode::GroupAuthorizationFailed => {
+            Some("this user needs Read on the group kafka.group_id")
+        }
+        RDKafkaErrorCode::TopicAuthorizationFailed => {
+            Some("this user needs Read and Describe on kafka.topics")
+        }
+        RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::Authentication => {
+            Some("check sasl.username and sasl.password in kafka.properties")
+        }
+        _ => None,
     }
 }
 

@@ -151,22 +151,25 @@ fn progress() -> ProgressBar {
 }
 
 fn sentence(counts: &Counts) -> String {
-    let mut parts = vec![format!(
-        "{} would be published as {} notifications",
-        counts.ready, counts.notifications
-    )];
+    let mut parts = vec![
+        format!("records: {}", counts.records),
+        format!(
+            "would be published: {} (notifications: {})",
+            counts.ready, counts.notifications
+        ),
+    ];
     for (what, by_reason) in [
         ("skipped", &counts.skipped),
         ("dead letters", &counts.dead_letters),
     ] {
         if !by_reason.is_empty() {
             let total: u64 = by_reason.values().sum();
-            let reasons: Vec<_> = by_reason.iter().map(|(r, n)| format!("{r} {n}")).collect();
-            parts.push(format!("{total} {what} ({})", reasons.join(", ")));
+            let reasons: Vec<_> = by_reason.iter().map(|(r, n)| format!("{r}: {n}")).collect();
+            parts.push(format!("{what}: {total} ({})", reasons.join(", ")));
         }
     }
     if counts.fields_omitted > 0 {
-        parts.push(format!("{} extra fields left out", counts.fields_omitted));
+        parts.push(format!("extra fields left out: {}", counts.fields_omitted));
     }
-    format!("{} records: {}", counts.records, parts.join("; "))
+    parts.join("; ")
 }

@@ -66,7 +66,7 @@ pub struct DemoArguments {
     /// End after this time, such as 20s or 5m; without it at Ctrl-C
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     limit: Option<Duration>,
-    /// Events a second
+    /// Events a second, at most 2000
     #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
     rate: u32,
 }

@@ -34,7 +34,8 @@ use crate::observe::metrics::Metrics;
 use crate::observe::status::{Identity, SharedStatus};
 use crate::publish::health::NodeHealth;
 use crate::publish::link::Target;
-use crate::publish::writer::{Policy, Settings, WINDOW, Writer};
+use crate::publish::verdict::Policy;
+use crate::publish::writer::{Settings, WINDOW, Writer};
 use crate::source::client::{Context, consumer};
 use crate::source::resolve::{Resolver, Topics};
 

@@ -6,7 +6,7 @@ use super::pump::Pump;
 use crate::observe::books::{DropReason, Outcome};
 use crate::progress::{Offset, Span};
 use crate::publish::batch::{Batch, Part};
-use crate::publish::writer::{Dropped, Refused, Returned, Verdict};
+use crate::publish::verdict::{Dropped, Refused, Returned, Verdict};
 
 impl Pump {
     /// Takes all batches that are back.

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::batch::Batch;
 use super::error::{ErrorClass, Fault, Kind};
 use super::resp::{self, Reply};
-use super::writer::Refused;
+use super::verdict::Refused;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use backon::BackoffBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::batch::Batch;
 use super::error::{ErrorClass, Fault};
@@ -21,82 +21,17 @@ use super::gap::Gap;
 use super::health::NodeHealth;
 use super::link::{Link, Target, closed};
 use super::resp;
+use super::verdict::{Policy, Refused, Returned, Verdict};
 use crate::observe::metrics::PublishMetrics;
-use crate::progress::Offset;
 
 /// Batches under way at once: one is answered while the next is written.
 pub const WINDOW: usize = 2;
 /// Without any answer for this long the connection is given up.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often an idle connection is asked for its role, and a busy one in `best_effort`.
-const ROLE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const ROLE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
-const MAX_BACKOFF: Duration = Duration::from_secs(1);
-
-/// What becomes of records while Redis fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
-    /// They are tried for `retry_for` and then dropped; while Redis is known to be down they drop at once.
-    BestEffort {
-        /// `delivery.retry_for`.
-        retry_for: Duration,
-    },
-    /// They wait.
-    AtLeastOnce {
-        /// `delivery.retry_for`: when Redis counts as known to be down.
-        retry_for: Duration,
-    },
-}
-
-impl Policy {
-    /// Whether records are ever given up.
-    fn drops(self) -> bool {
-        matches!(self, Self::BestEffort { .. })
-    }
-}
-
-/// Why records were dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dropped {
-    /// Redis was known to be down.
-    RedisDown,
-    /// They were tried for `retry_for`.
-    RetryExhausted,
-}
-
-/// A record of which some channels were refused while others succeeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused {
-    /// Index into the parts of the batch.
-    pub part: u32,
-    /// The record.
-    pub offset: Offset,
-    /// Which of its route's channels were refused, by index.
-    pub channels: u16,
-}
-
-/// What became of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Every record is published, but for those with a refused channel.
-    Published {
-        /// In the order of the batch.
-        refused: Vec<Refused>,
-    },
-    /// Every record is given up.
-    Dropped(Dropped),
-}
-
-/// A batch comes back.
-#[derive(Debug)]
-pub struct Returned {
-    /// The batch; its buffers can be filled again.
-    pub batch: Batch,
-    /// What became of its records.
-    pub verdict: Verdict,
-    /// Whether it is a whole batch as it was handed over, or the last piece of one.
-    pub last: bool,
-}
+pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
 /// What a writer needs to know.
 pub struct Settings {
@@ -110,24 +45,24 @@ pub struct Settings {
 
 /// The sender of batches to one node.
 pub struct Writer {
-    target: Arc<Target>,
-    policy: Policy,
-    incoming: mpsc::Receiver<Batch>,
-    returned: crossbeam_channel::Sender<Returned>,
-    health: Arc<NodeHealth>,
-    metrics: PublishMetrics,
-    flights: VecDeque<Flight>,
+    pub(super) target: Arc<Target>,
+    pub(super) policy: Policy,
+    pub(super) incoming: mpsc::Receiver<Batch>,
+    pub(super) returned: crossbeam_channel::Sender<Returned>,
+    pub(super) health: Arc<NodeHealth>,
+    pub(super) metrics: PublishMetrics,
+    pub(super) flights: VecDeque<Flight>,
     /// After a failure the first command goes alone.
-    probing: bool,
-    circuit_open: bool,
+    pub(super) probing: bool,
+    pub(super) circuit_open: bool,
     /// In `best_effort` after an outage: the next failure opens the circuit again.
-    on_trial: bool,
-    gap: Gap,
-    backoff: Box<dyn Iterator<Item = Duration> + Send>,
-    last_answer: Instant,
-    role_checked: Instant,
-    role_check_due: bool,
-    closed: bool,
+    pub(super) on_trial: bool,
+    pub(super) gap: Gap,
+    pub(super) backoff: Box<dyn Iterator<Item = Duration> + Send>,
+    pub(super) last_answer: Instant,
+    pub(super) role_checked: Instant,
+    pub(super) role_check_due: bool,
+    pub(super) closed: bool,
 }
 
 enum Event {
@@ -212,30 +147,8 @@ impl Writer {
         }
     }
 
-    /// Redis gets another chance. In `best_effort` the next failure opens the circuit again at once.
-    fn begin_trial(&mut self) {
-        self.set_circuit(false);
-        self.on_trial = self.policy.drops();
-    }
-
-    /// The connection stands but publishes fail: drops what comes, and after a while gives Redis another chance.
-    async fn wait_for_trial(&mut self) {
-        self.drop_all(Dropped::RedisDown);
-        self.pause().await;
-        self.begin_trial();
-        if let Some(batch) = self.gap.take_message() {
-            self.flights.push_front(Flight::control(batch, self.deadline()));
-        }
-    }
-
-    /// Waits before the next attempt.
-    async fn pause(&mut self) {
-        let delay = self.backoff.next().unwrap_or(MAX_BACKOFF);
-        self.serve_while(sleep(delay)).await;
-    }
-
     /// Waits for `future` while batches are accepted, dropped or expire as the policy says.
-    async fn serve_while<F: Future>(&mut self, future: F) -> F::Output {
+    pub(super) async fn serve_while<F: Future>(&mut self, future: F) -> F::Output {
         tokio::pin!(future);
         loop {
             let expiry = self.expiry();
@@ -304,7 +217,7 @@ impl Writer {
         }
     }
 
-    fn is_awaiting(&self) -> bool {
+    pub(super) fn is_awaiting(&self) -> bool {
         self.flights.iter().any(Flight::is_started)
     }
 
@@ -419,12 +332,12 @@ impl Writer {
         }
     }
 
-    fn give_back_published(&self, batch: Batch, refused: Vec<Refused>, last: bool) {
+    pub(super) fn give_back_published(&self, batch: Batch, refused: Vec<Refused>, last: bool) {
         self.metrics.observe_latency(batch.entries());
         self.give_back(batch, Verdict::Published { refused }, last);
     }
 
-    fn give_back(&self, batch: Batch, verdict: Verdict, last: bool) {
+    pub(super) fn give_back(&self, batch: Batch, verdict: Verdict, last: bool) {
         // Nobody listens any more only when the service has given up waiting; then there is nobody to tell.
         let _ = self.returned.send(Returned { batch, verdict, last });
     }
@@ -440,149 +353,6 @@ impl Writer {
         for (fault, count) in classes {
             self.health.failed(fault, count);
         }
-    }
-
-    /// Some commands failed though the connection stands: wait, then try them again.
-    async fn retry(&mut self) {
-        self.note_outage();
-        if self.on_trial {
-            self.set_circuit(true);
-            return;
-        }
-        self.pause().await;
-        for flight in &mut self.flights {
-            flight.rewind();
-        }
-    }
-
-    /// The connection is gone: what was answered is settled, the rest starts over. Answers of a server that is no
-    /// master don't count.
-    fn lost(&mut self, fault: &Fault) {
-        let counts = fault.class != ErrorClass::NotMaster;
-        for mut flight in std::mem::take(&mut self.flights) {
-            if counts && flight.is_started() {
-                self.metrics
-                    .count_answers(flight.succeeded(), flight.receivers, flight.without_receivers);
-                if flight.succeeded() > 0 && !self.keep_answers(&mut flight) {
-                    continue;
-                }
-            }
-            flight.rewind();
-            self.flights.push_back(flight);
-        }
-        self.failed(fault, 1);
-    }
-
-    /// Gives back what was answered before the connection went. Returns whether something is left to send.
-    fn keep_answers(&self, flight: &mut Flight) -> bool {
-        if flight.control {
-            return false;
-        }
-        let settled = flight.split_settled();
-        let left = !flight.batch.is_empty();
-        if !settled.is_empty() {
-            self.give_back_published(settled, Vec::new(), !left);
-        }
-        left
-    }
-
-    fn failed(&mut self, fault: &Fault, count: u64) {
-        self.health.failed(fault, count);
-        self.probing = true;
-        self.note_outage();
-        if self.on_trial {
-            self.set_circuit(true);
-            self.drop_all(Dropped::RedisDown);
-        }
-        self.expire();
-    }
-
-    /// In `at_least_once` the circuit only tells that Redis is known to be down.
-    fn note_outage(&mut self) {
-        if let Policy::AtLeastOnce { retry_for } = self.policy
-            && self.health.down_for().is_some_and(|down| down >= retry_for)
-        {
-            self.set_circuit(true);
-        }
-    }
-
-    fn set_circuit(&mut self, open: bool) {
-        self.circuit_open = open;
-        if open {
-            self.on_trial = false;
-        }
-        self.health.set_circuit(open);
-    }
-
-    fn accept(&mut self, batch: Option<Batch>) {
-        let Some(batch) = batch else {
-            self.closed = true;
-            return;
-        };
-        if self.circuit_open && self.policy.drops() {
-            self.give_up(batch, Dropped::RedisDown);
-            return;
-        }
-        let confirm = match self.policy {
-            Policy::AtLeastOnce { .. } => true,
-            Policy::BestEffort { .. } => self.role_checked.elapsed() >= ROLE_CHECK_INTERVAL,
-        };
-        if confirm {
-            self.role_checked = Instant::now();
-        }
-        self.flights
-            .push_back(Flight::new(batch, confirm, self.deadline()));
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        match self.policy {
-            Policy::BestEffort { retry_for } => Some(Instant::now() + retry_for),
-            Policy::AtLeastOnce { .. } => None,
-        }
-    }
-
-    fn expiry(&self) -> Option<Instant> {
-        self.flights.iter().filter_map(|flight| flight.deadline).min()
-    }
-
-    /// Gives up what was tried for long enough; from then on Redis is known to be down.
-    fn expire(&mut self) {
-        let now = Instant::now();
-        let due = |flight: &Flight| flight.deadline.is_some_and(|at| at <= now) && !flight.is_started();
-        let mut exhausted = false;
-        while let Some(index) = self.flights.iter().position(due) {
-            let Some(flight) = self.flights.remove(index) else {
-                break;
-            };
-            exhausted = true;
-            self.abandon(flight, Dropped::RetryExhausted);
-        }
-        if exhausted {
-            self.set_circuit(true);
-            self.drop_all(Dropped::RedisDown);
-        }
-    }
-
-    fn drop_all(&mut self, why: Dropped) {
-        let (under_way, rest): (VecDeque<_>, VecDeque<_>) =
-            self.flights.drain(..).partition(Flight::is_started);
-        self.flights = under_way;
-        for flight in rest {
-            self.abandon(flight, why);
-        }
-    }
-
-    fn abandon(&mut self, flight: Flight, why: Dropped) {
-        if flight.control {
-            self.gap.not_sent();
-        } else {
-            self.give_up(flight.batch, why);
-        }
-    }
-
-    fn give_up(&mut self, batch: Batch, why: Dropped) {
-        self.gap.note_drop(batch.entries());
-        self.give_back(batch, Verdict::Dropped(why), true);
     }
 }
 

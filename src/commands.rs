@@ -7,6 +7,7 @@ mod derive;
 mod outcome;
 mod run;
 mod tail;
+mod topic;
 
 use clap::{Parser, Subcommand};
 

@@ -10,13 +10,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::commands::topic::From;
 use crate::config::{self, Derivation, Override};
 use crate::exit::{Exit, Failure};
 use crate::observe::logging;
 use dry_run::DryRun;
 use lines::Defaults;
 use show::{Show, Style};
-use topic::{From, Range};
+use topic::Range;
 
 /// Shown behind `--help`.
 pub const EXAMPLES: &str = r#"Examples:

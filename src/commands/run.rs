@@ -1,5 +1,7 @@
 //! `run`: the service.
 
+use std::time::Duration;
+
 use crate::bridge;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
@@ -13,6 +15,9 @@ Examples:
 
 Exit codes: 0 drained and left the group; 69 Kafka out of reach at the start; 75 ended before it could drain;
 78 configuration.";
+
+/// Signals this close together are one: `timeout` and some supervisors send theirs to the process and its group.
+const ONE_SIGNAL: Duration = Duration::from_millis(100);
 
 /// Runs until SIGTERM or SIGINT; a second one ends at once.
 pub fn run(config: Config) -> Result<Exit, Failure> {
@@ -30,6 +35,7 @@ pub(super) async fn signal() {
     next_signal().await;
     tracing::info!("told to end: draining");
     tokio::spawn(async {
+        tokio::time::sleep(ONE_SIGNAL).await;
         next_signal().await;
         tracing::warn!("told to end a second time: ending at once");
         std::process::exit(Exit::Undrained as i32);

@@ -149,6 +149,9 @@ impl Ledger {
 
     /// Records are settled.
     pub fn settled(&mut self, topic: TopicId, outcome: Outcome, records: u64) {
+        if records == 0 {
+            return;
+        }
         let topic = &mut self.page.topics[topic.0];
         match outcome {
             Outcome::Published => topic.published += records,

@@ -19,7 +19,7 @@ impl Headers for NoHeaders {
 }
 
 /// Headers kept as plain pairs, for records that don't come straight from a client.
-impl Headers for [(String, Option<Vec<u8>>)] {
+impl Headers for Vec<(String, Option<Vec<u8>>)> {
     fn last(&self, name: &str) -> Option<Option<&[u8]>> {
         self.iter()
             .rev()

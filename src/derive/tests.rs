@@ -37,7 +37,7 @@ struct Case {
 
 impl Headers for Case {
     fn last(&self, name: &str) -> Option<Option<&[u8]>> {
-        Headers::last(self.headers.as_slice(), name)
+        Headers::last(&self.headers, name)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A message of librdkafka as a [`Record`], borrowed.
 
-use std::ffi::{CString, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
 
 use rdkafka::bindings as sys;
@@ -17,18 +17,57 @@ impl<'a> MessageHeaders<'a> {
     pub fn of(message: &'a BorrowedMessage<'a>) -> Self {
         Self(message)
     }
+
+    /// A copy of all of them in their order. What isn't UTF-8 in a name is replaced.
+    pub fn to_vec(&self) -> Vec<(String, Option<Vec<u8>>)> {
+        let Some(headers) = self.list() else {
+            return Vec::new();
+        };
+        let mut copy = Vec::new();
+        loop {
+            let (mut name, mut value, mut size) = (ptr::null::<c_char>(), ptr::null::<c_void>(), 0usize);
+            // SAFETY: `headers` is valid as long as the message, the outputs are our own.
+            let error = unsafe {
+                sys::rd_kafka_header_get_all(
+                    headers,
+                    copy.len(),
+                    &raw mut name,
+                    &raw mut value,
+                    &raw mut size,
+                )
+            };
+            if error != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
+                return copy;
+            }
+            // SAFETY: librdkafka ends names with a zero and keeps them with the message.
+            let name = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
+            copy.push((name, bytes(self, value, size).map(<[u8]>::to_vec)));
+        }
+    }
+
+    fn list(&self) -> Option<*mut sys::rd_kafka_headers_t> {
+        let mut headers: *mut sys::rd_kafka_headers_t = ptr::null_mut();
+        // SAFETY: the message is alive while it is borrowed; librdkafka parses its headers on the first call and
+        // keeps them with the message.
+        let error = unsafe { sys::rd_kafka_message_headers(self.0.ptr(), &raw mut headers) };
+        let there = error == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && !headers.is_null();
+        there.then_some(headers)
+    }
+}
+
+/// The value of a header of `owner`; `None` when it is null.
+fn bytes<'a>(_owner: &'a MessageHeaders<'_>, value: *const c_void, size: usize) -> Option<&'a [u8]> {
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: librdkafka says that `size` bytes at `value` belong to the message, which is borrowed.
+    Some(unsafe { std::slice::from_raw_parts(value.cast::<u8>(), size) })
 }
 
 impl Headers for MessageHeaders<'_> {
     fn last(&self, name: &str) -> Option<Option<&[u8]>> {
         let name = CString::new(name).ok()?;
-        let mut headers: *mut sys::rd_kafka_headers_t = ptr::null_mut();
-        // SAFETY: the message is alive while it is borrowed; librdkafka parses its headers on the first call and
-        // keeps them with the message.
-        let error = unsafe { sys::rd_kafka_message_headers(self.0.ptr(), &raw mut headers) };
-        if error != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || headers.is_null() {
-            return None;
-        }
+        let headers = self.list()?;
         let mut value: *const c_void = ptr::null();
         let mut size = 0usize;
         // SAFETY: `headers` is valid as long as the message, `name` ends with a zero, the outputs are our own.
@@ -37,13 +76,7 @@ impl Headers for MessageHeaders<'_> {
         if error != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
             return None;
         }
-        if value.is_null() {
-            return Some(None);
-        }
-        // SAFETY: librdkafka says that `size` bytes at `value` belong to the message, which is borrowed.
-        Some(Some(unsafe {
-            std::slice::from_raw_parts(value.cast::<u8>(), size)
-        }))
+        Some(bytes(self, value, size))
     }
 }
 

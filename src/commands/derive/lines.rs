@@ -36,7 +36,7 @@ struct Pairs(Vec<(String, Option<Vec<u8>>)>);
 
 impl Headers for Pairs {
     fn last(&self, name: &str) -> Option<Option<&[u8]>> {
-        Headers::last(self.0.as_slice(), name)
+        Headers::last(&self.0, name)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod assignment;
 pub mod client;
 pub mod message;
 pub mod range;
+mod reader;
 pub mod resolve;
 pub mod span;
 pub mod start;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, ConfigError, Delivery, Kafka, Log, Override, Redis, load_needed};
+use super::{Config, ConfigError, Delivery, Dlq, Kafka, Log, Override, Redis, load_needed};
 use crate::derive::RouteSpec;
 
 /// What a command does without.
@@ -40,6 +40,8 @@ pub struct Derivation {
     pub kafka: Kafka,
     /// The caps on notifications.
     pub delivery: Delivery,
+    /// Where dead letters are.
+    pub dlq: Dlq,
     /// What is logged.
     pub log: Log,
     /// How notifications are derived.
@@ -57,6 +59,7 @@ pub fn load_derivation(
     let Config {
         kafka,
         delivery,
+        dlq,
         log,
         routes,
         ..
@@ -64,6 +67,7 @@ pub fn load_derivation(
     Ok(Derivation {
         kafka,
         delivery,
+        dlq,
         log,
         routes,
     })

@@ -5,125 +5,20 @@
 //! compaction) need no care: a partition is done when a record at or beyond its last offset comes, or when
 //! librdkafka says that the partition has no more.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
-use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
+use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::client::{Quiet, reader};
-use super::resolve::{BEGINNING, END, TopicPartition, list_offsets};
-use super::span::{Span, Spans};
-use crate::config::Kafka;
-use crate::exit::Failure;
-use crate::progress::Position;
+pub use super::reader::Reader;
+use super::span::Spans;
+use crate::exit::{Exit, Failure};
 
-/// Brokers that send nothing for so long are taken to be gone, unless the caller says otherwise.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one step waits for a record.
 const STEP: Duration = Duration::from_millis(100);
-
-/// A consumer of one topic that knows what there is to read. It joins no group and commits nothing.
-pub struct Reader {
-    consumer: BaseConsumer<Quiet>,
-    topic: Arc<str>,
-    patience: Duration,
-}
-
-impl Reader {
-    /// Connects in the background.
-    pub fn new(kafka: &Kafka, topic: &str) -> Result<Self, Failure> {
-        let consumer = reader(kafka)
-            .create_with_context(Quiet::default())
-            .map_err(|error| Failure::config(format!("kafka.properties: {error}")))?;
-        Ok(Self {
-            consumer,
-            topic: Arc::from(topic),
-            patience: PATIENCE,
-        })
-    }
-
-    /// Brokers that send nothing for `patience` are taken to be gone.
-    pub fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
-        self
-    }
-
-    /// Log start and end (the last stable offset) of these partitions, as they are now.
-    pub fn bounds(&self, partitions: &[i32]) -> Result<Spans, Failure> {
-        let (starts, ends) = (self.ask(partitions, BEGINNING)?, self.ask(partitions, END)?);
-        let known = |number: &i32| {
-            let start = starts.get(number).copied().flatten()?;
-            let end = ends.get(number).copied().flatten()?;
-            Some((*number, Span { start, end }))
-        };
-        Ok(partitions.iter().filter_map(known).collect())
-    }
-
-    /// Where the first record of that time or later is; `None` where no record is that young.
-    pub fn at(
-        &self,
-        partitions: &[i32],
-        time: Timestamp,
-    ) -> Result<BTreeMap<i32, Option<Position>>, Failure> {
-        self.ask(partitions, time.as_millisecond().max(0))
-    }
-
-    fn ask(&self, partitions: &[i32], time: i64) -> Result<BTreeMap<i32, Option<Position>>, Failure> {
-        let keys: Vec<TopicPartition> = partitions.iter().map(|n| (Arc::clone(&self.topic), *n)).collect();
-        let answer = list_offsets(&self.consumer, keys.iter().map(|key| (key, time)));
-        let positions = answer.map_err(|error| self.failure(&error))?;
-        Ok(positions
-            .into_iter()
-            .map(|((_, number), position)| (number, position))
-            .collect())
-    }
-
-    /// Begins to read these spans.
-    pub fn start(self, spans: &Spans) -> Result<Reading, Failure> {
-        let left: Spans = spans
-            .iter()
-            .filter(|(_, span)| !span.is_empty())
-            .map(|(&number, &span)| (number, span))
-            .collect();
-        let mut list = TopicPartitionList::with_capacity(left.len());
-        let assigned = left
-            .iter()
-            .try_for_each(|(number, span)| {
-                list.add_partition_offset(&self.topic, *number, KafkaOffset::Offset(span.start.0))
-            })
-            .and_then(|()| self.consumer.assign(&list));
-        assigned.map_err(|error| self.failure(&error))?;
-        Ok(Reading {
-            reader: self,
-            left,
-            paused: TopicPartitionList::new(),
-            last_heard: Instant::now(),
-            was_busy: false,
-        })
-    }
-
-    fn failure(&self, error: &KafkaError) -> Failure {
-        use RDKafkaErrorCode::{SaslAuthenticationFailed, TopicAuthorizationFailed};
-        let refused = [TopicAuthorizationFailed, SaslAuthenticationFailed];
-        match error.rdkafka_error_code() {
-            Some(code) if refused.contains(&code) => Failure::config(format!(
-                "{} can't be read: {error}; grant this user Read on it",
-                self.topic
-            )),
-            _ => {
-                let reason = self.consumer.context().last_error();
-                let reason = reason.unwrap_or_else(|| error.to_string());
-                Failure::unavailable(format!("{} can't be read: {reason}", self.topic))
-            }
-        }
-    }
-}
 
 /// What a step brought.
 #[derive(Debug)]
@@ -148,6 +43,17 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// `left` is assigned, and nothing of it is empty.
+    pub(super) fn new(reader: Reader, left: Spans) -> Self {
+        Self {
+            reader,
+            left,
+            paused: TopicPartitionList::new(),
+            last_heard: Instant::now(),
+            was_busy: false,
+        }
+    }
+
     /// Waits a moment for the next record. Records of a partition come in order.
     pub fn step(&mut self) -> Result<Step<'_>, Failure> {
         if std::mem::take(&mut self.was_busy) {
@@ -189,7 +95,7 @@ impl Reading {
 
     fn wait_on(&self, error: &KafkaError) -> Result<Step<'_>, Failure> {
         let failure = self.reader.failure(error);
-        let is_final = failure.exit == crate::exit::Exit::Config;
+        let is_final = failure.exit == Exit::Config;
         match is_final || self.last_heard.elapsed() >= self.reader.patience {
             true => Err(failure),
             false => Ok(Step::Waiting),

@@ -15,6 +15,7 @@ mod pump;
 mod rebalance;
 mod refusal;
 mod settle;
+mod settled;
 mod startup;
 
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ use crate::exit::{Exit, Failure};
 use crate::observe::health::Health;
 use crate::observe::http::{self, Views};
 use crate::observe::metrics::Metrics;
+use crate::observe::queue::QueueWatch;
 use crate::observe::status::{Identity, SharedStatus};
 use crate::publish::health::NodeHealth;
 use crate::publish::link::Target;
@@ -137,7 +139,10 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         &config.dlq.topic,
     )
     .map_err(|error| Failure::config(format!("kafka.properties: {error}")))?;
+    let nothing_to_join = found.topics.is_empty();
+    spawn_queue_watch(&config, &metrics, &status, &stop)?;
     let resolver = Resolver {
+        there_at_start: found.topics,
         consumer: Arc::clone(&consumer),
         start_from: config.kafka.start_from,
         topics,
@@ -157,7 +162,7 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         health: Arc::clone(&health),
         status,
         stop: Arc::clone(&stop),
-        nothing_to_join: found.nothing_to_join,
+        nothing_to_join,
     };
     let finished = spawn_pump(parts)?;
     Ok(Running {
@@ -229,6 +234,22 @@ fn spawn_resolver(resolver: Resolver) -> Result<pump::StartsHandle, Failure> {
     let (outgoing, answers) = crossbeam_channel::unbounded();
     spawn("starts", move || resolver.run(&incoming, &outgoing))?;
     Ok(pump::StartsHandle { requests, answers })
+}
+
+fn spawn_queue_watch(
+    config: &Config,
+    metrics: &Metrics,
+    status: &SharedStatus,
+    stop: &Arc<AtomicBool>,
+) -> Result<(), Failure> {
+    let watch = QueueWatch {
+        kafka: config.kafka.clone(),
+        topic: config.dlq.topic.clone(),
+        metrics: metrics.clone(),
+        status: status.clone(),
+        stop: Arc::clone(stop),
+    };
+    spawn("dead letters", move || watch.run()).map(drop)
 }
 
 fn spawn_pump(parts: pump::Parts) -> Result<oneshot::Receiver<Exit>, Failure> {

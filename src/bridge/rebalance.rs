@@ -2,17 +2,18 @@
 //!
 //! Assigned: where each starts is found out and committed by the resolver, then it is read. Revoked: reading stops,
 //! what is in flight is drained and committed, then it is given up. Lost: another member may have it already, so
-//! nothing is committed. librdkafka waits for the answer to each step before it reports the next.
+//! nothing is committed ([`super::settled`] tells what is remembered). librdkafka waits for the answer to each step before it reports the next.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::lane::Lane;
 use super::pump::Pump;
+use super::settled::Settled;
 use crate::config::Config;
 use crate::dlq::guard::Allowance;
 use crate::observe::books::{AbandonReason, Outcome};
@@ -26,6 +27,7 @@ use crate::source::resolve::{Resolved, TopicPartition};
 pub struct Rebalance {
     waiting: VecDeque<Event>,
     step: Option<Step>,
+    settled: Settled,
 }
 
 #[derive(Debug)]
@@ -36,8 +38,12 @@ enum Step {
     Leaving {
         partitions: TopicPartitionList,
         deadline: Instant,
+        lost: bool,
     },
 }
+
+/// How long records on their way are waited for when their partition is lost.
+const LOST_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The guard's settings.
 pub(super) fn allowance(config: &Config) -> Allowance {
@@ -72,7 +78,11 @@ impl Pump {
                 Ok(resolved) => self.finish_assign(resolved),
                 Err(_) => self.rebalance.step = Some(Step::Starting),
             },
-            Some(Step::Leaving { partitions, deadline }) => self.continue_revoke(partitions, deadline),
+            Some(Step::Leaving {
+                partitions,
+                deadline,
+                lost,
+            }) => self.continue_revoke(partitions, deadline, lost),
         }
     }
 
@@ -100,7 +110,10 @@ impl Pump {
         self.rebalance.step = Some(Step::Starting);
     }
 
-    fn finish_assign(&mut self, resolved: Vec<Resolved>) {
+    fn finish_assign(&mut self, mut resolved: Vec<Resolved>) {
+        for start in &mut resolved {
+            self.rebalance.settled.resume(start);
+        }
         let mut list = TopicPartitionList::with_capacity(resolved.len());
         for start in &resolved {
             let added = list.add_partition_offset(
@@ -139,7 +152,7 @@ impl Pump {
         self.metrics
             .committed_offset
             .with_label_values(&labels)
-            .set(start.position.0);
+            .set(start.committed.0);
         let partition = Partition {
             topic_id: self.ledger.topic(&start.topic),
             generation: self.assignment.next_generation(),
@@ -147,7 +160,7 @@ impl Pump {
             number: start.partition,
             topic: start.topic,
             progress: Progress::new(start.position),
-            committed: start.position,
+            committed: start.committed,
             note: start.note,
             paused: PauseReasons::default(),
             state: Lane::new(allowance(&self.config)),
@@ -164,38 +177,53 @@ impl Pump {
         let kind = if lost { "lost" } else { "revoke" };
         self.metrics.rebalances.with_label_values(&[kind]).inc();
         tracing::info!(partitions = partitions.count(), lost, "partitions revoked");
-        if lost {
-            return self.give_up(&partitions, AbandonReason::AssignmentLost);
-        }
         for element in partitions.elements() {
             if let Some(slot) = self.assignment.find(element.topic(), element.partition()) {
                 self.set_paused(slot, PauseReason::Revoking, true);
             }
         }
-        let deadline = Instant::now() + self.config.delivery.drain_timeout;
-        self.continue_revoke(partitions, deadline);
+        let patience = if lost {
+            LOST_PATIENCE
+        } else {
+            self.config.delivery.drain_timeout
+        };
+        self.continue_revoke(partitions, Instant::now() + patience, lost);
     }
 
-    fn continue_revoke(&mut self, partitions: TopicPartitionList, deadline: Instant) {
-        if self.consumer.assignment_lost() {
-            return self.give_up(&partitions, AbandonReason::AssignmentLost);
-        }
+    fn continue_revoke(&mut self, partitions: TopicPartitionList, deadline: Instant, lost: bool) {
         let leaving = |partition: &Partition<Lane>| partition.paused.contains(PauseReason::Revoking);
         let drained = self.is_drained(leaving);
+        let late = Instant::now() >= deadline;
+        if lost || self.consumer.assignment_lost() {
+            // What is on its way arrives; that it did is remembered, in case the partition comes back here.
+            if drained || late {
+                return self.give_up(&partitions, AbandonReason::AssignmentLost);
+            }
+            let deadline = deadline.min(Instant::now() + LOST_PATIENCE);
+            self.rebalance.step = Some(Step::Leaving {
+                partitions,
+                deadline,
+                lost: true,
+            });
+            return;
+        }
         if drained {
             self.commit_where(leaving);
+            if self.is_committed(leaving) {
+                return self.give_up(&partitions, AbandonReason::Deadline);
+            }
         }
-        let committed = self.is_committed(leaving);
-        if drained && committed {
-            return self.give_up(&partitions, AbandonReason::Deadline);
-        }
-        if Instant::now() >= deadline {
+        if late {
             self.metrics.drain_timeouts.with_label_values(&["revoke"]).inc();
             tracing::warn!("revoked partitions were not drained within delivery.drain_timeout");
             self.commit_where(leaving);
             return self.give_up(&partitions, AbandonReason::Deadline);
         }
-        self.rebalance.step = Some(Step::Leaving { partitions, deadline });
+        self.rebalance.step = Some(Step::Leaving {
+            partitions,
+            deadline,
+            lost: false,
+        });
     }
 
     /// Hands partitions back; what is still held of them is another copy's to deliver.
@@ -211,6 +239,9 @@ impl Pump {
             let Some(partition) = self.assignment.remove(element.topic(), element.partition()) else {
                 continue;
             };
+            if reason == AbandonReason::AssignmentLost {
+                self.rebalance.settled.remember(&partition);
+            }
             self.abandon(&partition, reason);
             let labels = [
                 &*self.config.kafka.group_id,

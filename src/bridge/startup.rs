@@ -1,5 +1,6 @@
 //! What must hold before the group is joined: Kafka answers, named topics exist, dead letters have a place.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,12 +24,12 @@ const EVENTS: usize = 32;
 const TOPIC_PROPAGATION: Duration = Duration::from_secs(3);
 
 /// What was found at the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The dead-letter topic.
     pub dlq: DlqTopic,
-    /// No topic matches `kafka.topics` yet.
-    pub nothing_to_join: bool,
+    /// Topics that `kafka.topics` names or matches.
+    pub topics: HashSet<String>,
 }
 
 /// Waits for Kafka, at most `kafka.startup_timeout`: 69 when it can't be reached, 78 when a named topic isn't there.
@@ -37,8 +38,12 @@ pub async fn wait_for_kafka(config: &Config, topics: &Topics) -> Result<Found, F
     match missing(&metadata, topics) {
         None => {
             let dlq = topic::ensure(config, &metadata).await?;
-            let nothing_to_join = !metadata.topics().iter().any(|t| topics.matches(t.name()));
-            Ok(Found { dlq, nothing_to_join })
+            let names = metadata.topics().iter().map(|topic| topic.name());
+            let topics = names
+                .filter(|name| topics.matches(name))
+                .map(str::to_owned)
+                .collect();
+            Ok(Found { dlq, topics })
         }
         Some(name) => Err(Failure::config(missing_text(&config.kafka, name))),
     }

@@ -39,10 +39,16 @@ pub struct Resolved {
     pub topic: Arc<str>,
     /// Its number.
     pub partition: i32,
-    /// Where reading starts; committed already, unless `fenced`.
+    /// Where reading starts.
     pub position: Position,
+    /// What is committed, unless `fenced`: the same, as this module decides it.
+    pub committed: Position,
     /// The metadata of its commits.
     pub note: Arc<str>,
+    /// The end of the log when that was found out.
+    pub end: Position,
+    /// There was no commit: the start was decided just now.
+    pub fresh: bool,
     /// How many records retention deleted behind the group's back.
     pub lost: i64,
     /// The group has moved on: another assignment follows, this one is not to be read.
@@ -57,6 +63,8 @@ pub struct Resolver {
     pub start_from: StartFrom,
     /// `kafka.topics`.
     pub topics: Topics,
+    /// Topics that were there when this process started.
+    pub there_at_start: HashSet<String>,
     /// Set when the service ends.
     pub stop: Arc<AtomicBool>,
 }
@@ -175,7 +183,10 @@ impl Resolver {
             let (start, changed) = match decisions.get(partition) {
                 Some((position, note)) => {
                     // No record is that young yet: it starts at the end.
-                    (self.fresh(partition, position.unwrap_or(range.1), note), true)
+                    (
+                        self.fresh(partition, position.unwrap_or(range.1), range.1, note),
+                        true,
+                    )
                 }
                 None => self.committed(partition, &commits, range),
             };
@@ -188,13 +199,22 @@ impl Resolver {
         Ok(resolved)
     }
 
-    fn fresh(&self, (topic, partition): &TopicPartition, position: Position, note: &Note) -> Resolved {
+    fn fresh(
+        &self,
+        (topic, partition): &TopicPartition,
+        position: Position,
+        end: Position,
+        note: &Note,
+    ) -> Resolved {
         tracing::info!(topic = &**topic, partition, offset = position.0, "start decided");
         Resolved {
             topic: Arc::clone(topic),
             partition: *partition,
             position,
+            committed: position,
             note: note.to_string().into(),
+            end,
+            fresh: true,
             lost: 0,
             fenced: false,
         }
@@ -213,13 +233,17 @@ impl Resolver {
             topic: Arc::clone(topic),
             partition: *partition,
             position: committed,
+            committed,
             note: note.into(),
+            end,
+            fresh: false,
             lost: 0,
             fenced: false,
         };
         if committed < beginning {
             resolved.lost = beginning.0 - committed.0;
             resolved.position = beginning;
+            resolved.committed = beginning;
             tracing::warn!(
                 topic = &**topic,
                 partition,
@@ -229,6 +253,7 @@ impl Resolver {
             );
         } else if committed > end {
             resolved.position = beginning;
+            resolved.committed = beginning;
             tracing::warn!(
                 topic = &**topic,
                 partition,
@@ -273,6 +298,7 @@ impl Resolver {
                 note: notes.get(topic).copied(),
                 has_commits: commits.keys().any(|(other, _)| other == topic),
                 known_before: known.contains(topic),
+                appeared: !self.there_at_start.contains(&**topic),
             };
             let note = view.note.unwrap_or_else(|| Note {
                 born_ms: group.map_or(now, |group| group.born_ms),

@@ -111,6 +111,8 @@ pub struct TopicView {
     pub has_commits: bool,
     /// This process has read it before: when its commits are gone, it was deleted and made anew.
     pub known_before: bool,
+    /// It wasn't there yet when this process started: nothing in it is history.
+    pub appeared: bool,
 }
 
 /// Where a partition without a commit starts.
@@ -137,7 +139,7 @@ pub fn decide(topic: &str, partition: i32, view: TopicView, group: Option<Note>)
         };
     }
     // Commits without our notes are another consumer's; a partition that it never committed was quiet.
-    if view.has_commits || view.known_before {
+    if view.has_commits || view.known_before || view.appeared {
         return Start::Beginning;
     }
     match group {
@@ -162,6 +164,7 @@ mod tests {
         note: None,
         has_commits: false,
         known_before: false,
+        appeared: false,
     };
 
     fn note(partitions: i32, topics: &[&str]) -> Note {
@@ -217,6 +220,16 @@ mod tests {
         };
         assert_eq!(decide("old", 0, view, Some(note(1, &["old"]))), at_birth);
         assert_eq!(decide("old", 0, view, None), Start::Configured { as_of_ms: None });
+    }
+
+    #[test]
+    fn the_first_topic_of_a_group_that_waited_for_one_starts_at_its_beginning() {
+        let view = TopicView {
+            named: false,
+            appeared: true,
+            ..NEW
+        };
+        assert_eq!(decide("a", 0, view, None), Start::Beginning);
     }
 
     #[test]

@@ -5,4 +5,5 @@ pub mod health;
 pub mod http;
 pub mod logging;
 pub mod metrics;
+pub mod queue;
 pub mod status;

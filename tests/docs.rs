@@ -70,6 +70,8 @@ fn registered() -> BTreeMap<String, Described> {
     metrics.records_lost.with_label_values(&["t", "c"]);
     metrics.kafka_errors.with_label_values(&["e"]);
     metrics.dlq_produced.with_label_values(&["t", "r"]);
+    metrics.dlq_depth.with_label_values(&["d"]);
+    metrics.dlq_oldest_age.with_label_values(&["d"]);
     metrics.paused_partitions.with_label_values(&["r"]);
     metrics.committed_offset.with_label_values(&["g", "t", "0"]);
     let topic = ledger.topic(&Arc::from("t"));

@@ -1,10 +1,10 @@
 //! Every metric of the service: its name, its help, its labels. Nothing else registers one.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use super::books::Ledger;
@@ -79,6 +79,14 @@ const HELP: &[(&str, &str)] = &[
         "dlq_produce_failures_total",
         "Dead letters that could not be written and are tried again",
     ),
+    (
+        "dlq_depth_records",
+        "Dead letters that nobody has resolved; every copy shows the same",
+    ),
+    (
+        "dlq_oldest_age_seconds",
+        "Age of the oldest dead letter that nobody has resolved; 0 when there is none",
+    ),
     ("rebalances_total", "Assignments and revocations of partitions"),
     (
         "drain_timeouts_total",
@@ -135,6 +143,10 @@ pub struct Metrics {
     pub dlq_produced: IntCounterVec,
     /// `dlq_produce_failures_total`.
     pub dlq_failures: IntCounter,
+    /// `dlq_depth_records` by dlq_topic.
+    pub dlq_depth: IntGaugeVec,
+    /// `dlq_oldest_age_seconds` by dlq_topic.
+    pub dlq_oldest_age: GaugeVec,
     /// `rebalances_total` by kind.
     pub rebalances: IntCounterVec,
     /// `drain_timeouts_total` by kind.
@@ -176,6 +188,8 @@ impl Metrics {
             kafka_errors: make.counters("kafka_errors_total", &["error"])?,
             dlq_produced: make.counters("dlq_records_produced_total", &["topic", "reason"])?,
             dlq_failures: make.counter("dlq_produce_failures_total")?,
+            dlq_depth: make.gauges("dlq_depth_records", &["dlq_topic"])?,
+            dlq_oldest_age: make.all_seconds("dlq_oldest_age_seconds", &["dlq_topic"])?,
             rebalances: make.counters("rebalances_total", &["kind"])?,
             drain_timeouts: make.counters("drain_timeouts_total", &["kind"])?,
             assigned_partitions: make.gauge("assigned_partitions")?,
@@ -315,6 +329,12 @@ pub fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// How long ago that was, in seconds. Clocks that disagree can't make it negative.
+pub fn age_seconds(at_ms: i64) -> f64 {
+    let age = u64::try_from(now_ms().saturating_sub(at_ms)).unwrap_or(0);
+    Duration::from_millis(age).as_secs_f64()
+}
+
 struct Maker(Registry);
 
 impl Maker {
@@ -349,6 +369,10 @@ impl Maker {
 
     fn seconds(&self, name: &str) -> prometheus::Result<Gauge> {
         self.add(Gauge::with_opts(Self::opts(name)))
+    }
+
+    fn all_seconds(&self, name: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+        self.add(GaugeVec::new(Self::opts(name), labels))
     }
 
     fn histogram(&self, name: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {

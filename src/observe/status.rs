@@ -1,11 +1,12 @@
 //! What `/status` shows: the state of this process at one moment, as JSON and as a page.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
 use super::health::{Health, Phase};
+use super::metrics::age_seconds;
 use crate::publish::health::NodeStatus;
 
 /// A partition assigned to this process.
@@ -36,19 +37,47 @@ pub struct PipelineStatus {
     pub dead_letters_in_flight: u64,
 }
 
-/// The latest [`PipelineStatus`], shared with whoever asks.
+/// How deep the dead-letter queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueStatus {
+    /// Dead letters that nobody has resolved.
+    pub depth: u64,
+    /// When the oldest of them was written, in milliseconds since the epoch.
+    pub oldest_ms: Option<i64>,
+}
+
+/// The latest status of the parts, shared with whoever asks.
 #[derive(Debug, Clone, Default)]
-pub struct SharedStatus(Arc<Mutex<PipelineStatus>>);
+pub struct SharedStatus(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    pipeline: Mutex<PipelineStatus>,
+    queue: Mutex<Option<QueueStatus>>,
+}
 
 impl SharedStatus {
-    /// Replaces it.
+    /// Replaces what the polling thread tells.
     pub fn set(&self, status: PipelineStatus) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        *locked(&self.0.pipeline) = status;
+    }
+
+    /// Replaces what is known of the dead-letter queue.
+    pub fn set_queue(&self, status: QueueStatus) {
+        *locked(&self.0.queue) = Some(status);
     }
 
     fn get(&self) -> PipelineStatus {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.0.pipeline).clone()
     }
+
+    fn queue(&self) -> Option<QueueStatus> {
+        *locked(&self.0.queue)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The whole document.
@@ -69,7 +98,23 @@ pub struct Document {
 #[derive(Debug, Serialize)]
 struct DlqStatus {
     topic: String,
+    /// Dead letters that nobody has resolved, once it is known.
+    depth: Option<u64>,
+    /// The age of the oldest of them.
+    oldest_age_seconds: Option<f64>,
     in_flight: u64,
+}
+
+impl DlqStatus {
+    fn new(topic: &str, queue: Option<QueueStatus>, in_flight: u64) -> Self {
+        let oldest = queue.and_then(|queue| queue.oldest_ms);
+        Self {
+            topic: topic.to_owned(),
+            depth: queue.map(|queue| queue.depth),
+            oldest_age_seconds: oldest.map(age_seconds),
+            in_flight,
+        }
+    }
 }
 
 /// What never changes while the process runs.
@@ -98,10 +143,11 @@ impl Document {
             },
             not_ready: health.not_ready(),
             redis: health.redis().status(),
-            dlq: DlqStatus {
-                topic: identity.dlq_topic.clone(),
-                in_flight: pipeline.dead_letters_in_flight,
-            },
+            dlq: DlqStatus::new(
+                &identity.dlq_topic,
+                shared.queue(),
+                pipeline.dead_letters_in_flight,
+            ),
             pipeline,
         }
     }
@@ -115,12 +161,16 @@ impl Document {
             .fault
             .as_deref()
             .unwrap_or(if self.redis.up { "up" } else { "not connected" });
+        let letters = match self.dlq.depth {
+            Some(depth) => format!("{depth} on {}", self.dlq.topic),
+            None => self.dlq.topic.clone(),
+        };
         for (name, value) in [
             ("Group", self.group_id.as_str()),
             ("State", state),
             ("Mode", self.mode),
             ("Redis", redis),
-            ("Dead-letter topic", self.dlq.topic.as_str()),
+            ("Dead letters", letters.as_str()),
         ] {
             let _ = write!(page, "<dt>{name}<dd>{}", escape(value));
         }

@@ -38,7 +38,8 @@ use crate::publish::health::NodeHealth;
 use crate::publish::link::Target;
 use crate::publish::verdict::Policy;
 use crate::publish::writer::{Settings, WINDOW, Writer};
-use crate::source::client::{Context, consumer};
+use crate::source::client::consumer;
+use crate::source::context::Context;
 use crate::source::resolve::{Resolver, Topics};
 
 pub use startup::{find_topics, missing_text, wait_for_kafka};

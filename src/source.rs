@@ -1,11 +1,12 @@
 //! The way from Kafka: the consumer of the group, which partitions it has, and where each of them starts.
 //!
-//! [`client`] builds clients and queues what librdkafka reports; [`start`] is the pure rule for start positions and
-//! [`resolve`] carries it out beside the polling thread; [`assignment`] is the table of partitions. [`range`] reads a
-//! part of a topic without the group, for commands.
+//! [`client`] builds clients and [`context`] queues what librdkafka reports; [`start`] is the pure rule for start
+//! positions and [`resolve`] carries it out beside the polling thread; [`assignment`] is the table of partitions.
+//! [`range`] reads a part of a topic without the group, for commands.
 
 pub mod assignment;
 pub mod client;
+pub mod context;
 pub mod message;
 pub mod range;
 mod reader;

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::observe::books::AbandonReason;
 use crate::observe::health::Phase;
 use crate::source::assignment::{Partition, PauseReason};
-use crate::source::client::Event;
+use crate::source::context::Event;
 
 /// Leaving the group may take this long. librdkafka 2.12 can hang in it while the coordinator is out of reach.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -27,7 +27,8 @@ use crate::publish::batch::Batch;
 use crate::publish::verdict::Returned;
 use crate::publish::writer::WINDOW;
 use crate::source::assignment::{Assignment, PauseReason};
-use crate::source::client::{Consumer, Event};
+use crate::source::client::Consumer;
+use crate::source::context::Event;
 use crate::source::resolve::{Resolved, TopicPartition};
 
 /// How long a turn waits for records at most: everything that is due happens that late at worst.

@@ -19,7 +19,7 @@ use crate::dlq::guard::Allowance;
 use crate::observe::books::{AbandonReason, Outcome};
 use crate::progress::Progress;
 use crate::source::assignment::{Partition, PauseReason, PauseReasons};
-use crate::source::client::Event;
+use crate::source::context::Event;
 use crate::source::resolve::{Resolved, TopicPartition};
 
 /// What the group wants and how far it has come.

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use crate::config::{Config, Kafka, format_duration};
 use crate::dlq::topic::{self, DlqTopic};
 use crate::exit::Failure;
-use crate::source::client::{Quiet, groupless};
+use crate::source::client::groupless;
+use crate::source::context::Quiet;
 use crate::source::resolve::Topics;
 
 /// One question for metadata may take this long.

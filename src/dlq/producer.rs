@@ -19,7 +19,8 @@ use super::letter::Letter;
 use crate::config::Config;
 use crate::derive::Reason;
 use crate::progress::Offset;
-use crate::source::client::{Repeats, error_label, log, shared};
+use crate::source::client::shared;
+use crate::source::context::{Repeats, error_label, log};
 use crate::source::start::fnv1a;
 
 /// An attempt at one dead letter may take this long; then it comes back.

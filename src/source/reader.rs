@@ -9,7 +9,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::client::{Quiet, reader};
+use super::client::reader;
+use super::context::Quiet;
 use super::range::Reading;
 use super::resolve::{BEGINNING, END, TopicPartition, list_offsets};
 use super::span::{Span, Spans};

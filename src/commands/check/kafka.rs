@@ -14,7 +14,8 @@ use crate::config::{Config, Kafka};
 use crate::derive::Router;
 use crate::dlq::topic::{self, partition_count};
 use crate::exit::{Exit, Failure};
-use crate::source::client::{INTERNAL_TOPICS, Quiet, reader};
+use crate::source::client::{INTERNAL_TOPICS, reader};
+use crate::source::context::Quiet;
 use crate::source::resolve::Topics;
 
 /// One question may take this long.

@@ -14,7 +14,7 @@ use super::view::View;
 use crate::dlq::letter::{MESSAGE, REASON, TOPIC};
 use crate::exit::Failure;
 use crate::record::Headers as _;
-use crate::source::client::Quiet;
+use crate::source::context::Quiet;
 use crate::source::message::MessageHeaders;
 
 /// One look for dead letters; also how long the end may take.

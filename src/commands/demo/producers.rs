@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 use super::events::{Events, Fate};
 use super::tally::Tally;
 use crate::exit::Failure;
-use crate::source::client;
+use crate::source::context;
 
 /// How long Kafka may take to acknowledge the last records.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ struct Acknowledgements(Arc<Tally>);
 
 impl ClientContext for Acknowledgements {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
+        context::log(level, facility, message);
     }
 }
 

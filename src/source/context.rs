@@ -1,0 +1,264 @@
+//! What librdkafka tells: rebalances and commits for the polling thread, faults for log, metrics and readiness.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+use serde::Deserialize;
+
+use super::client::Consumer;
+use crate::observe::health::Health;
+use crate::observe::metrics::Metrics;
+
+/// What librdkafka reports and the polling thread handles, in order, when it is back from polling.
+#[derive(Debug)]
+pub enum Event {
+    /// The group gives partitions; they are read only after `incremental_assign`.
+    Assign(TopicPartitionList),
+    /// The group takes partitions; they are ours until `incremental_unassign`, unless they are lost already.
+    Revoke {
+        /// Which.
+        partitions: TopicPartitionList,
+        /// Another member may have them already: nothing may be committed.
+        lost: bool,
+    },
+    /// A commit was answered.
+    Committed {
+        /// How.
+        result: Result<(), RDKafkaErrorCode>,
+        /// What was committed, each with its own error.
+        offsets: TopicPartitionList,
+    },
+}
+
+/// Queues events and tells log and metrics what librdkafka reports.
+pub struct Context {
+    events: Sender<Event>,
+    metrics: Metrics,
+    health: Arc<Health>,
+    told: Repeats,
+}
+
+impl Context {
+    /// Events go to `events`.
+    pub fn new(events: Sender<Event>, metrics: Metrics, health: Arc<Health>) -> Self {
+        Self {
+            events,
+            metrics,
+            health,
+            told: Repeats::default(),
+        }
+    }
+
+    fn queue(&self, event: Event) {
+        // The receiver lives as long as the polling thread; afterwards nothing is to be handled.
+        let _ = self.events.send(event);
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.metrics
+            .kafka_errors
+            .with_label_values(&[&error_label(&error)])
+            .inc();
+        let refused = error.rdkafka_error_code().and_then(needed_permission);
+        if let Some(advice) = refused {
+            self.health.set_kafka_refusal(Some(format!("{reason}; {advice}")));
+        }
+        if self.told.is_news(&error_label(&error)) {
+            match refused {
+                Some(advice) => {
+                    tracing::error!(%error, "Kafka refuses the configuration: {reason}; {advice}")
+                }
+                None => tracing::warn!(%error, "Kafka: {reason}"),
+            }
+        }
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        if let Ok(statistics) = serde_json::from_slice::<Statistics>(statistics) {
+            self.metrics.kafka_brokers_up.set(statistics.brokers_up());
+        }
+    }
+}
+
+impl ConsumerContext for Context {
+    /// Only notes what is to be done: the polling thread drains, commits and answers with `incremental_assign` or
+    /// `incremental_unassign` once poll has returned. librdkafka waits for that answer.
+    fn rebalance(&self, consumer: &Consumer, error: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let partitions = partitions.clone();
+        self.queue(match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Event::Assign(partitions),
+            _ => Event::Revoke {
+                partitions,
+                lost: consumer.assignment_lost(),
+            },
+        });
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let result = result.map_err(|error| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown));
+        self.queue(Event::Committed {
+            result,
+            offsets: offsets.clone(),
+        });
+    }
+}
+
+/// What an administrator has to grant, when that is what is missing.
+fn needed_permission(code: RDKafkaErrorCode) -> Option<&'static str> {
+    match code {
+        RDKafkaErrorCode::GroupAuthorizationFailed => {
+            Some("this user needs Read on the group kafka.group_id")
+        }
+        RDKafkaErrorCode::TopicAuthorizationFailed => {
+            Some("this user needs Read and Describe on kafka.topics")
+        }
+        RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::Authentication => {
+            Some("check sasl.username and sasl.password in kafka.properties")
+        }
+        _ => None,
+    }
+}
+
+/// What was told lately: librdkafka repeats itself while a fault lasts.
+#[derive(Debug, Default)]
+pub struct Repeats(Mutex<Vec<(String, Instant)>>);
+
+impl Repeats {
+    /// The same is told once in this time.
+    const INTERVAL: Duration = Duration::from_secs(30);
+    /// So many different texts are remembered.
+    const MAX_TEXTS: usize = 64;
+
+    /// Whether `text` was not told lately.
+    pub fn is_news(&self, text: &str) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|(_, at)| at.elapsed() < Self::INTERVAL);
+        let is_news = told.len() < Self::MAX_TEXTS && !told.iter().any(|(known, _)| known == text);
+        if is_news {
+            told.push((text.to_owned(), Instant::now()));
+        }
+        is_news
+    }
+}
+
+/// The context of a client that only asks: keeps the last error, so that whoever gives up can say why.
+#[derive(Debug, Default)]
+pub struct Quiet {
+    last: Mutex<Option<(Option<RDKafkaErrorCode>, String)>>,
+}
+
+impl Quiet {
+    /// The last error that librdkafka reported.
+    pub fn last_error(&self) -> Option<String> {
+        self.last().map(|(_, reason)| reason)
+    }
+
+    /// Why the broker refuses the user, if that was the last error.
+    pub fn refusal(&self) -> Option<String> {
+        self.last()
+            .filter(|(code, _)| *code == Some(RDKafkaErrorCode::Authentication))
+            .map(|(_, reason)| reason)
+    }
+
+    fn last(&self) -> Option<(Option<RDKafkaErrorCode>, String)> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, "librdkafka: {message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, "Kafka: {reason}");
+        // That all brokers are down says less than why the last of them is.
+        let code = error.rdkafka_error_code();
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// The part of librdkafka's statistics that is read
+/// (<https://github.com/confluentinc/librdkafka/blob/master/STATISTICS.md>).
+#[derive(Deserialize)]
+struct Statistics<'a> {
+    #[serde(borrow)]
+    brokers: std::collections::HashMap<std::borrow::Cow<'a, str>, BrokerStatistics<'a>>,
+}
+
+#[derive(Deserialize)]
+struct BrokerStatistics<'a> {
+    nodeid: i64,
+    #[serde(borrow)]
+    state: std::borrow::Cow<'a, str>,
+}
+
+impl Statistics<'_> {
+    /// Brokers by their id: addresses from the configuration and the group coordinator come again under it.
+    fn brokers_up(&self) -> i64 {
+        let up = self
+            .brokers
+            .values()
+            .filter(|broker| broker.nodeid >= 0 && broker.state == "UP")
+            .count();
+        i64::try_from(up).unwrap_or(i64::MAX)
+    }
+}
+
+/// Passes a log line of librdkafka on. Failed connections are told by the error callback, once in a while; the lines
+/// about each attempt are for debugging.
+pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        _ if facility == "FAIL" => tracing::debug!(facility, "librdkafka: {message}"),
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error
+        | RDKafkaLogLevel::Warning => tracing::warn!(facility, "librdkafka: {message}"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+            tracing::info!(facility, "librdkafka: {message}");
+        }
+        RDKafkaLogLevel::Debug => tracing::debug!(facility, "librdkafka: {message}"),
+    }
+}
+
+/// The value of the label `error`: librdkafka's name of the code.
+pub fn error_label(error: &KafkaError) -> String {
+    error
+        .rdkafka_error_code()
+        .map_or_else(|| "other".to_owned(), |code| format!("{code:?}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brokers_are_counted_once() {
+        let json =
+            br#"{"brokers":{"a:1/bootstrap":{"nodeid":-1,"state":"UP"},"a:1/1":{"nodeid":1,"state":"UP"},
+            "b:1/2":{"nodeid":2,"state":"DOWN"},"GroupCoordinator":{"nodeid":-1,"state":"UP"}}}"#;
+        assert_eq!(
+            serde_json::from_slice::<Statistics>(json).unwrap().brokers_up(),
+            1
+        );
+    }
+}

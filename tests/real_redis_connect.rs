@@ -39,6 +39,15 @@ fn a_password_comes_from_a_file() {
     assert_delivers(&scenario, &config, &[]);
 }
 
+/// Redis before version 6, and some proxies: the role can't be confirmed, which is said, and nothing else changes.
+#[test]
+fn a_server_that_does_not_know_hello_will_do() {
+    let kafka = require_kafka!();
+    let options = ["--rename-command", "HELLO", "HELLO-IS-NOT-HERE"];
+    let scenario = Scenario::with_rig(kafka, 1, Rig::around(RedisServer::start_with(&options)));
+    assert_delivers(&scenario, &scenario.config().at_least_once(), &[]);
+}
+
 #[test]
 fn a_unix_socket_will_do() {
     let scenario = Scenario::new(require_kafka!(), 1);

@@ -28,7 +28,7 @@ pub(super) struct Flight {
     /// It was begun to find out whether Redis is well: one command at a time until one succeeds.
     probes: bool,
     /// Whether HELLO follows the commands, to learn the role of the server that answered them.
-    confirm: bool,
+    pub(super) confirm: bool,
     confirmed: bool,
     answered: usize,
     failures: Vec<(usize, Fault)>,

@@ -109,6 +109,8 @@ pub struct Link {
     pub(super) buffer: Vec<u8>,
     /// The version that the server reports; empty before Redis 6.
     pub version: String,
+    /// Whether the server knows HELLO and so tells its role. Redis before 6 and some proxies don't.
+    pub tells_role: bool,
 }
 
 impl Link {
@@ -127,6 +129,7 @@ impl Link {
             writer,
             buffer: Vec::with_capacity(READ_BYTES),
             version: String::new(),
+            tells_role: true,
         };
         link.greet(target).await?;
         Ok(link)
@@ -148,7 +151,10 @@ impl Link {
         });
         match version.await {
             Ok(version) => self.version = version.unwrap_or_default(),
-            Err(fault) if is_unknown_command(&fault) => self.authenticate_old(target).await?,
+            Err(fault) if is_unknown_command(&fault) => {
+                self.tells_role = false;
+                self.authenticate_old(target).await?;
+            }
             Err(fault) => return Err(fault),
         }
         Ok(())

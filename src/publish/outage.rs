@@ -115,10 +115,11 @@ impl Writer {
             self.give_up(batch, Dropped::RedisDown);
             return;
         }
-        let confirm = match self.policy {
+        let due = match self.policy {
             Policy::AtLeastOnce { .. } => true,
             Policy::BestEffort { .. } => self.role_checked.elapsed() >= ROLE_CHECK_INTERVAL,
         };
+        let confirm = due && self.tells_role;
         if confirm {
             self.role_checked = Instant::now();
         }

@@ -62,6 +62,7 @@ pub struct Writer {
     pub(super) last_answer: Instant,
     pub(super) role_checked: Instant,
     pub(super) role_check_due: bool,
+    pub(super) tells_role: bool,
     pub(super) closed: bool,
 }
 
@@ -100,6 +101,7 @@ impl Writer {
             last_answer: now,
             role_checked: now,
             role_check_due: false,
+            tells_role: true,
             closed: false,
         }
     }
@@ -124,7 +126,7 @@ impl Writer {
                 .await
             {
                 Ok(link) => {
-                    self.connected(&link.version);
+                    self.connected(&link);
                     return Some(link);
                 }
                 Err(fault) => self.failed(&fault, 1),
@@ -134,8 +136,15 @@ impl Writer {
         None
     }
 
-    fn connected(&mut self, version: &str) {
-        self.health.connected(version);
+    fn connected(&mut self, link: &Link) {
+        self.health.connected(&link.version);
+        if self.tells_role && !link.tells_role {
+            tracing::warn!("Redis doesn't know HELLO: whether it is a master can't be confirmed");
+        }
+        self.tells_role = link.tells_role;
+        for flight in &mut self.flights {
+            flight.confirm &= link.tells_role;
+        }
         self.role_check_due = false;
         self.last_answer = Instant::now();
         self.role_checked = Instant::now();
@@ -199,7 +208,7 @@ impl Writer {
 
     async fn next_event(&mut self, link: &mut Link) -> Result<Event, Fault> {
         let awaiting = self.is_awaiting() || self.role_check_due;
-        let idle = self.flights.is_empty() && !self.role_check_due;
+        let idle = self.flights.is_empty() && !self.role_check_due && self.tells_role;
         let room = self.flights.len() < WINDOW;
         let expiry = self.expiry();
         let (flight, unsent) = unsent(&self.flights, self.probing, self.role_check_due);

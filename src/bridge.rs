@@ -8,6 +8,7 @@ mod commit;
 mod denied;
 mod drain;
 mod intake;
+mod lag;
 mod lane;
 mod letters;
 mod pauses;
@@ -31,6 +32,7 @@ use crate::dlq::producer::Producer;
 use crate::exit::{Exit, Failure};
 use crate::observe::health::Health;
 use crate::observe::http::{self, Views};
+use crate::observe::lag::refresh::Refresher;
 use crate::observe::metrics::Metrics;
 use crate::observe::queue::QueueWatch;
 use crate::observe::status::{Identity, SharedStatus};
@@ -150,6 +152,9 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         stop: Arc::clone(&stop),
     };
     let starts = spawn_resolver(resolver)?;
+    let refresher = Refresher::new(metrics.lag.clone(), &config.kafka, Arc::clone(&stop))
+        .map_err(|error| Failure::config(format!("kafka.properties: {error}")))?;
+    spawn("lag", move || refresher.run())?;
     let parts = pump::Parts {
         config: Arc::new(config),
         router,

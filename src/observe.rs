@@ -3,6 +3,7 @@
 pub mod books;
 pub mod health;
 pub mod http;
+pub mod lag;
 pub mod logging;
 pub mod metrics;
 pub mod queue;

@@ -28,6 +28,8 @@ pub struct Position(pub i64);
 pub struct Span {
     /// The offset of its first record, which names it.
     pub first: Offset,
+    /// The timestamp of its first record, in milliseconds; kept as it was given, for whoever asks how old it is.
+    pub timestamp_ms: i64,
     /// How many records it has.
     pub records: u32,
 }
@@ -57,6 +59,11 @@ impl Progress {
             .map_or(self.delivered, |span| Position(span.first.0))
     }
 
+    /// The span with the oldest unsettled record, its first.
+    pub fn oldest(&self) -> Option<Span> {
+        self.spans.front().copied()
+    }
+
     /// Behind the last delivered record.
     pub fn delivered(&self) -> Position {
         self.delivered
@@ -83,10 +90,11 @@ impl Progress {
     }
 
     /// A record was delivered and starts a new span, which its offset names from now on.
-    pub fn hold(&mut self, offset: Offset) {
+    pub fn hold(&mut self, offset: Offset, timestamp_ms: i64) {
         self.delivered = self.delivered.max(offset.next());
         self.spans.push_back(Span {
             first: offset,
+            timestamp_ms,
             records: 1,
         });
     }
@@ -144,9 +152,9 @@ mod tests {
     #[test]
     fn a_record_that_waits_holds_the_position_while_others_settle() {
         let mut progress = Progress::new(Position(0));
-        progress.hold(Offset(0));
-        progress.hold(Offset(5));
-        progress.hold(Offset(9));
+        progress.hold(Offset(0), 0);
+        progress.hold(Offset(5), 0);
+        progress.hold(Offset(9), 0);
         assert_eq!(progress.settle(Offset(0), &[]), 1);
         assert_eq!(progress.settle(Offset(9), &[]), 1);
         assert_eq!(progress.position(), Position(5));
@@ -157,7 +165,7 @@ mod tests {
     #[test]
     fn holes_between_offsets_are_passed() {
         let mut progress = Progress::new(Position(0));
-        progress.hold(Offset(3));
+        progress.hold(Offset(3), 0);
         assert!(progress.join(Offset(3), Offset(90)));
         assert_eq!(progress.settle(Offset(3), &[]), 2);
         assert_eq!(progress.position(), Position(91));
@@ -166,15 +174,15 @@ mod tests {
     #[test]
     fn only_the_newest_span_can_be_joined() {
         let mut progress = Progress::new(Position(0));
-        progress.hold(Offset(0));
-        progress.hold(Offset(1));
+        progress.hold(Offset(0), 0);
+        progress.hold(Offset(1), 0);
         assert!(!progress.join(Offset(0), Offset(2)));
     }
 
     #[test]
     fn settling_twice_counts_once() {
         let mut progress = Progress::new(Position(0));
-        progress.hold(Offset(0));
+        progress.hold(Offset(0), 0);
         assert_eq!(progress.settle(Offset(0), &[]), 1);
         assert_eq!(progress.settle(Offset(0), &[]), 0);
     }
@@ -200,7 +208,7 @@ mod tests {
                 match kind {
                     0 => { progress.settle_at_once(Offset(offset)); model.delivered = offset + 1; }
                     1 => {
-                        progress.hold(Offset(offset));
+                        progress.hold(Offset(offset), offset * 1000);
                         model.delivered = offset + 1;
                         model.unsettled.insert(offset);
                         spans.push(vec![offset]);
@@ -222,7 +230,8 @@ mod tests {
                         let at = 1 + bits as usize % spans[index].len();
                         if at == spans[index].len() { continue }
                         let rest = spans[index].split_off(at);
-                        let remains = Span { first: Offset(rest[0]), records: rest.len() as u32 };
+                        let remains =
+                            Span { first: Offset(rest[0]), timestamp_ms: rest[0] * 1000, records: rest.len() as u32 };
                         let settled = progress.settle(Offset(spans[index][0]), &[remains]);
                         prop_assert_eq!(settled as usize, at);
                         for offset in &spans[index] { model.unsettled.remove(offset); }
@@ -232,8 +241,8 @@ mod tests {
                         let span = spans.swap_remove(pick.index(spans.len()));
                         let kept: Vec<i64> =
                             span.iter().enumerate().filter(|(i, _)| bits >> (i % 64) & 1 == 1).map(|(_, o)| *o).collect();
-                        let remains: Vec<Span> =
-                            kept.iter().map(|&offset| Span { first: Offset(offset), records: 1 }).collect();
+                        let alone = |&offset: &i64| Span { first: Offset(offset), timestamp_ms: offset * 1000, records: 1 };
+                        let remains: Vec<Span> = kept.iter().map(alone).collect();
                         let settled = progress.settle(Offset(span[0]), &remains);
                         prop_assert_eq!(settled as usize, span.len() - kept.len());
                         for offset in &span { if !kept.contains(offset) { model.unsettled.remove(offset); } }
@@ -244,6 +253,8 @@ mod tests {
                 let lowest = model.unsettled.first().copied().unwrap_or(model.delivered);
                 prop_assert_eq!(progress.position(), Position(lowest));
                 prop_assert_eq!(progress.held(), model.unsettled.len() as u64);
+                let oldest = model.unsettled.first().map(|offset| offset * 1000);
+                prop_assert_eq!(progress.oldest().map(|span| span.timestamp_ms), oldest);
             }
         }
     }

@@ -2,12 +2,15 @@
 //!
 //! [`client`] builds clients and [`context`] queues what librdkafka reports; [`start`] is the pure rule for start
 //! positions and [`resolve`] carries it out beside the polling thread; [`assignment`] is the table of partitions.
-//! [`range`] reads a part of a topic without the group, for commands.
+//! [`range`] reads a part of a topic without the group, for commands; [`extent`] and
+//! [`peek`] ask about logs, for lag.
 
 pub mod assignment;
 pub mod client;
 pub mod context;
+pub mod extent;
 pub mod message;
+pub mod peek;
 pub mod range;
 mod reader;
 pub mod resolve;

@@ -15,7 +15,10 @@ use kafka_redis_bridge::derive::Reason;
 use kafka_redis_bridge::dlq::letter;
 use kafka_redis_bridge::exit::Exit;
 use kafka_redis_bridge::observe::books::{AbandonReason, DropReason, Outcome, SkipReason};
+use kafka_redis_bridge::observe::lag::{Oldest, Standing};
 use kafka_redis_bridge::observe::metrics::{Metrics, NAMESPACE, descriptions};
+use kafka_redis_bridge::progress::Position;
+use kafka_redis_bridge::source::extent::Extent;
 
 #[path = "docs/examples.rs"]
 mod examples;
@@ -74,6 +77,7 @@ fn registered() -> BTreeMap<String, Described> {
     metrics.dlq_oldest_age.with_label_values(&["d"]);
     metrics.paused_partitions.with_label_values(&["r"]);
     metrics.committed_offset.with_label_values(&["g", "t", "0"]);
+    show_lag(&metrics);
     let topic = ledger.topic(&Arc::from("t"));
     ledger.consumed(topic);
     ledger.settled(topic, Outcome::Published, 1);
@@ -103,6 +107,24 @@ fn registered() -> BTreeMap<String, Described> {
         "a metric with labels needs an event above before it shows"
     );
     found
+}
+
+/// The lag of a partition is shown once its end is known.
+fn show_lag(metrics: &Metrics) {
+    let standing = Standing {
+        partition: (Arc::from("t"), 0),
+        slot: 0,
+        generation: 1,
+        committed: Position(0),
+        settled: Position(0),
+        oldest: Oldest::At(0),
+    };
+    let extent = Extent {
+        log_start: Position(0),
+        end: Position(1),
+    };
+    metrics.lag.leave_extents(std::iter::once((1, extent)));
+    metrics.lag.share("g", std::iter::once(standing));
 }
 
 #[test]

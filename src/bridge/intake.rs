@@ -96,6 +96,11 @@ impl Pump {
             return;
         };
         self.ledger.consumed(partition.topic_id);
+        let delivered = partition.progress.delivered();
+        if message.offset() > delivered.0 {
+            let to = Position(message.offset());
+            partition.state.retention.jumped(delivered, to);
+        }
         if partition.route.is_none() {
             if !std::mem::replace(&mut partition.state.no_route_told, true) {
                 tracing::warn!(
@@ -117,7 +122,7 @@ impl Pump {
             }
             Some(Derivation::Skip(skip)) => self.skip(slot, message, skip.into()),
             Some(Derivation::Reject(rejection)) => {
-                self.hold(slot, Offset(message.offset()));
+                self.hold(slot, message);
                 self.reject(slot, message, &rejection);
             }
             None => {}
@@ -226,9 +231,10 @@ impl Pump {
         }
     }
 
-    fn hold(&mut self, slot: u32, offset: Offset) {
+    fn hold(&mut self, slot: u32, message: &BorrowedMessage<'_>) {
         if let Some(partition) = self.assignment.get_mut(slot) {
-            partition.progress.hold(offset);
+            let timestamp = message.timestamp().to_millis().unwrap_or(NO_TIMESTAMP);
+            partition.progress.hold(Offset(message.offset()), timestamp);
         }
     }
 
@@ -238,11 +244,12 @@ impl Pump {
             return;
         };
         let offset = Offset(message.offset());
+        let timestamp = message.timestamp().to_millis().unwrap_or(NO_TIMESTAMP);
         let here = partition.state.open.filter(|open| open.batch == self.open_number);
         let part = match here {
             Some(open) if partition.progress.join(open.span, offset) => open.part,
             _ => {
-                partition.progress.hold(offset);
+                partition.progress.hold(offset, timestamp);
                 let part = self.open.start_part(slot, partition.generation, offset);
                 partition.state.open = Some(OpenPart {
                     batch: self.open_number,
@@ -252,7 +259,6 @@ impl Pump {
                 part
             }
         };
-        let timestamp = message.timestamp().to_millis().unwrap_or(NO_TIMESTAMP);
         self.open.add(part, channels, offset, timestamp);
     }
 

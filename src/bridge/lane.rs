@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::lag::Retention;
 use crate::dlq::guard::{Allowance, Guard};
 use crate::dlq::producer::Parcel;
 use crate::progress::{Offset, Position};
@@ -99,6 +100,8 @@ pub struct Lane {
     pub guard: Guard,
     /// Its refused channels.
     pub refusals: Refusals,
+    /// What retention takes before it is read.
+    pub retention: Retention,
     /// The assignment it belongs to has no route; told once.
     pub no_route_told: bool,
 }
@@ -111,6 +114,7 @@ impl Lane {
             letters: Letters::default(),
             guard: Guard::new(allowance),
             refusals: Refusals::default(),
+            retention: Retention::default(),
             no_route_told: false,
         }
     }

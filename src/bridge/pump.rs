@@ -346,7 +346,9 @@ impl Pump {
         }
     }
 
-    pub(super) fn tell_status(&self) {
+    pub(super) fn tell_status(&mut self) {
+        self.share_lag();
+        let lag = self.metrics.lag.figures(now_ms());
         let partitions: Vec<PartitionStatus> = self
             .assignment
             .iter()
@@ -356,6 +358,7 @@ impl Pump {
                 committed: Some(partition.committed.0),
                 position: partition.progress.delivered().0,
                 in_flight: partition.progress.held(),
+                lag: lag.get(&partition.generation).copied().unwrap_or_default().into(),
                 paused: PauseReason::ALL
                     .into_iter()
                     .filter(|reason| partition.paused.contains(*reason))

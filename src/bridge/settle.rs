@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use super::pump::Pump;
 use crate::observe::books::{DropReason, Outcome};
-use crate::progress::{Offset, Span};
-use crate::publish::batch::{Batch, Part};
+use crate::progress::Span;
+use crate::publish::batch::{Batch, Entry, Part};
 use crate::publish::verdict::{Dropped, Refused, Returned, Verdict};
 
 impl Pump {
@@ -50,7 +50,7 @@ impl Pump {
             } else {
                 partition.progress.settle(
                     part.first,
-                    &remains(part, mine.clone().map(|refused| refused.offset)),
+                    &remains(part, mine.clone().filter_map(|refused| alone(batch, refused))),
                 )
             };
             self.ledger
@@ -78,11 +78,19 @@ impl Pump {
 }
 
 /// What of a part stays unsettled, as spans in ascending order: what was refused, and what goes on in another batch.
-fn remains(part: &Part, refused: impl Iterator<Item = Offset>) -> Vec<Span> {
-    let mut spans: Vec<Span> = refused.map(|first| Span { first, records: 1 }).collect();
-    if let Some((first, records)) = part.rest {
-        spans.push(Span { first, records });
-        spans.sort_unstable_by_key(|span| span.first);
-    }
+fn remains(part: &Part, refused: impl Iterator<Item = Span>) -> Vec<Span> {
+    let mut spans: Vec<Span> = refused.chain(part.rest).collect();
+    spans.sort_unstable_by_key(|span| span.first);
     spans
+}
+
+/// A refused record as a span of its own.
+fn alone(batch: &Batch, refused: &Refused) -> Option<Span> {
+    let is_it = |entry: &&Entry| entry.part == refused.part && entry.offset == refused.offset;
+    let entry = batch.entries().iter().find(is_it)?;
+    Some(Span {
+        first: entry.offset,
+        timestamp_ms: entry.timestamp_ms,
+        records: 1,
+    })
 }

@@ -8,6 +8,7 @@ use prometheus::{
 };
 
 use super::books::Ledger;
+use super::lag::{self, Lag};
 use crate::publish::batch::{Entry, NO_TIMESTAMP};
 use crate::publish::error::ErrorClass;
 
@@ -19,8 +20,9 @@ const LATENCY_BUCKETS: [f64; 17] = [
     0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
 ];
 /// Bucket limits of one exchange with Redis in seconds.
-const PUBLISH_BUCKETS: [f64; 14] = [
-    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0,
+const PUBLISH_BUCKETS: [f64; 18] = [
+    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
+    60.0,
 ];
 /// Bucket limits of batch sizes in records.
 const BATCH_BUCKETS: [f64; 12] = [
@@ -100,6 +102,15 @@ const HELP: &[(&str, &str)] = &[
         "Committed offset of a partition owned by this process",
     ),
     (
+        "consumer_lag_records",
+        "Records of an owned partition from the committed offset to the end, the last stable offset",
+    ),
+    (
+        "consumer_lag_seconds",
+        "Age of the oldest unsettled record of an owned partition; 0 without lag, absent until known",
+    ),
+    ("end_offset", "Last stable offset of an owned partition"),
+    (
         "last_poll_timestamp_seconds",
         "When Kafka was last polled, in seconds since the epoch",
     ),
@@ -159,6 +170,8 @@ pub struct Metrics {
     pub commits: IntCounterVec,
     /// `committed_offset` by consumergroup, topic and partition.
     pub committed_offset: IntGaugeVec,
+    /// `consumer_lag_records`, `consumer_lag_seconds` and `end_offset`.
+    pub lag: Lag,
     /// `last_poll_timestamp_seconds`.
     pub last_poll: Gauge,
     /// `notification_fields_omitted_total`.
@@ -171,6 +184,8 @@ impl Metrics {
         let make = Maker(Registry::new());
         let (ledger, books) = Ledger::new()?;
         make.0.register(Box::new(books))?;
+        let lag = Lag::default();
+        make.0.register(Box::new(lag::Series::new(lag.clone())?))?;
         let metrics = Self {
             publish: PublishMetrics {
                 published: make.counter("notifications_published_total")?,
@@ -196,6 +211,7 @@ impl Metrics {
             paused_partitions: make.gauges("paused_partitions", &["reason"])?,
             commits: make.counters("commits_total", &["result"])?,
             committed_offset: make.gauges("committed_offset", &["consumergroup", "topic", "partition"])?,
+            lag,
             last_poll: make.seconds("last_poll_timestamp_seconds")?,
             fields_omitted: make.counter("notification_fields_omitted_total")?,
             registry: make.0,

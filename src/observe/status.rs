@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 use super::health::{Health, Phase};
+use super::lag::Figures;
 use super::metrics::age_seconds;
 use crate::publish::health::NodeStatus;
 
 /// A partition assigned to this process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PartitionStatus {
     /// Its topic.
     pub topic: Arc<str>,
@@ -22,12 +23,36 @@ pub struct PartitionStatus {
     pub position: i64,
     /// Records read and not settled.
     pub in_flight: u64,
+    /// How far behind it is.
+    #[serde(flatten)]
+    pub lag: LagStatus,
     /// Why it is paused; empty when it isn't.
     pub paused: Vec<&'static str>,
 }
 
+/// How far behind a partition is; `null` until it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LagStatus {
+    /// The last stable offset.
+    pub end: Option<i64>,
+    /// In records.
+    pub lag_records: Option<u64>,
+    /// In seconds: the age of the oldest unsettled record.
+    pub lag_seconds: Option<f64>,
+}
+
+impl From<Figures> for LagStatus {
+    fn from(figures: Figures) -> Self {
+        Self {
+            end: figures.end,
+            lag_records: figures.records,
+            lag_seconds: figures.seconds,
+        }
+    }
+}
+
 /// What the polling thread tells from time to time.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct PipelineStatus {
     /// The partitions assigned to this process.
     pub partitions: Vec<PartitionStatus>,

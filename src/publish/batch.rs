@@ -5,7 +5,7 @@
 
 use super::resp;
 use crate::derive::CommandSink;
-use crate::progress::Offset;
+use crate::progress::{Offset, Span};
 
 /// Where the records of a span came from. A batch has one part for each run of records of a partition in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub struct Part {
     pub first: Offset,
     /// How many records of the span are in this batch.
     pub records: u32,
-    /// When the span goes on in another batch: its first record there, and how many are left.
-    pub rest: Option<(Offset, u32)>,
+    /// When the span goes on in another batch: what is left of it there.
+    pub rest: Option<Span>,
 }
 
 /// One record of a batch and its outstanding commands.
@@ -162,8 +162,7 @@ impl Batch {
         }
         for (old, part) in self.parts.iter().enumerate() {
             if let (Some(d), Some(r)) = (part_in_done[old], part_in_rest[old]) {
-                let rest = rest.parts[r as usize];
-                done.parts[d as usize].rest = Some((rest.first, rest.records));
+                done.parts[d as usize].rest = rest.span_of(r);
             }
             if let Some(d) = part_in_done[old] {
                 done.parts[d as usize].first = part.first;
@@ -171,6 +170,16 @@ impl Batch {
         }
         *self = done;
         (!rest.is_empty()).then_some(rest)
+    }
+
+    /// The records of a part as a span.
+    fn span_of(&self, part: u32) -> Option<Span> {
+        let first = self.entries.iter().find(|entry| entry.part == part)?;
+        Some(Span {
+            first: first.offset,
+            timestamp_ms: first.timestamp_ms,
+            records: self.parts[part as usize].records,
+        })
     }
 
     fn copy_command(&mut self, from: &Batch, command: usize) {

@@ -4,6 +4,7 @@
 //! - [`redis`] starts a `redis-server` of its own for each test, [`proxy`] stands between it and the bridge,
 //! - [`recorder`] hears every notification, [`rig`] ties these three together,
 //! - [`bridge`] runs the service, [`cli`] the commands that end by themselves, [`metrics`] reads what it exports,
+//! - [`transactions`] and [`groups`] are for what Kafka itself says of transactions and commits,
 //! - [`load`] writes numbered records, [`oracle`] compares them with what came out,
 //! - [`wait`] polls with a deadline: no test sleeps to synchronise.
 #![allow(dead_code)]
@@ -11,6 +12,7 @@
 pub mod bridge;
 pub mod cli;
 pub mod config;
+pub mod groups;
 pub mod http;
 pub mod kafka;
 pub mod load;
@@ -24,6 +26,7 @@ pub mod redis;
 pub mod resp;
 pub mod rig;
 pub mod scenario;
+pub mod transactions;
 pub mod wait;
 
 /// The shared broker, or a return from the test when there is none: see [`kafka::Kafka::shared`].

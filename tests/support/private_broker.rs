@@ -121,6 +121,6 @@ impl Drop for PrivateBroker {
     }
 }
 
-fn script() -> PathBuf {
+pub fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kafka")
 }

@@ -37,6 +37,11 @@ impl NewRecord {
         Self::default()
     }
 
+    /// Its partition and value.
+    pub fn place(&self) -> (Option<i32>, Option<&[u8]>) {
+        (self.partition, self.value.as_deref())
+    }
+
     /// With a key.
     pub fn key(mut self, key: impl Into<Vec<u8>>) -> Self {
         self.key = Some(key.into());

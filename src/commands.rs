@@ -4,9 +4,11 @@ mod arguments;
 mod check;
 mod demo;
 mod derive;
+mod dlq;
 mod outcome;
 mod run;
 mod tail;
+mod text;
 mod topic;
 
 use clap::{Parser, Subcommand};
@@ -36,6 +38,9 @@ enum Command {
     /// Print notifications as they are published
     #[command(after_help = tail::EXAMPLES)]
     Tail(tail::TailArguments),
+    /// Look at dead letters, and get rid of them
+    #[command(after_help = dlq::EXAMPLES)]
+    Dlq(dlq::DlqArguments),
     /// Everything on one machine, live: embedded Kafka, a redis-server, sample producers, a subscriber
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::DemoArguments),
@@ -49,6 +54,7 @@ impl Cli {
             Command::Check(arguments) => check::run(&arguments),
             Command::Derive(arguments) => derive::run(&arguments),
             Command::Tail(arguments) => tail::run(&arguments),
+            Command::Dlq(arguments) => dlq::run(&arguments),
             Command::Demo(arguments) => demo::run(&arguments),
         }
     }

@@ -11,6 +11,7 @@ mod headers;
 pub mod letter;
 pub mod meter;
 pub mod producer;
+pub mod purge;
 pub mod resolved;
 pub mod stored;
 pub mod topic;

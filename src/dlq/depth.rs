@@ -46,7 +46,7 @@ impl PartitionDepth {
 
     /// How many are not.
     pub fn depth(&self) -> u64 {
-        self.unresolved_before(self.log.end.0)
+        self.open_before(self.log.end)
     }
 
     /// The first that is not.
@@ -58,7 +58,7 @@ impl PartitionDepth {
         let (mut low, mut high) = (self.log.start.0, self.log.end.0);
         while high - low > 1 {
             let middle = low + (high - low) / 2;
-            match self.unresolved_before(middle) {
+            match self.open_before(Position(middle)) {
                 0 => low = middle,
                 _ => high = middle,
             }
@@ -66,8 +66,9 @@ impl PartitionDepth {
         Some(Position(low))
     }
 
-    fn unresolved_before(&self, end: i64) -> u64 {
-        let (start, end) = (self.log.start.0, end.max(self.log.start.0));
+    /// How many before `end` are not.
+    pub fn open_before(&self, end: Position) -> u64 {
+        let (start, end) = (self.log.start.0, end.max(self.log.start).0);
         let resolved = self.resolved.count_within(start, end);
         start.abs_diff(end).saturating_sub(resolved)
     }

@@ -2,8 +2,11 @@
 //!
 //! Anybody may write to the topic, so nothing is taken for granted: what isn't there is `None`.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use rdkafka::message::{BorrowedMessage, Message as _};
+use serde::Serialize;
 
 use super::letter::{
     FAILED_AT, GROUP, MESSAGE, OFFSET, OMITTED, ORIGINAL_TIMESTAMP, OURS, PARTITION, REASON, REPLAY_COUNT,
@@ -16,7 +19,7 @@ use crate::source::message::MessageHeaders;
 pub type HeaderList = Vec<(String, Option<Vec<u8>>)>;
 
 /// Where a record failed first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Origin {
     /// Its topic.
     pub topic: String,
@@ -24,6 +27,12 @@ pub struct Origin {
     pub partition: i32,
     /// Its offset there.
     pub offset: i64,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]@{}", self.topic, self.partition, self.offset)
+    }
 }
 
 /// A dead letter.

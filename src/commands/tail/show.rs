@@ -1,6 +1,5 @@
 //! What is printed for a notification: a readable line on a terminal, JSON for programs.
 
-use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use console::style;
@@ -8,6 +7,8 @@ use jiff::{Timestamp, Zoned};
 use redis::Msg;
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+use crate::commands::text::printable;
 
 /// Prints notifications.
 pub struct Show {
@@ -69,18 +70,6 @@ fn object(payload: &str) -> Option<&RawValue> {
     serde_json::from_str(payload).ok()
 }
 
-/// Anybody may publish anything: nothing of it may command the terminal.
-fn printable(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let escape = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    Cow::Owned(text.chars().map(escape).collect())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -99,11 +88,5 @@ mod tests {
             assert_eq!(value["payload"], text);
             assert!(!line(text).contains('\n'));
         }
-    }
-
-    #[test]
-    fn a_payload_can_not_command_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
-        assert_eq!(printable("é→"), "é→");
     }
 }

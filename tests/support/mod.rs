@@ -5,6 +5,7 @@
 //! - [`recorder`] hears every notification, [`rig`] ties these three together,
 //! - [`bridge`] runs the service, [`cli`] the commands that end by themselves, [`metrics`] reads what it exports,
 //! - [`transactions`] and [`groups`] are for what Kafka itself says of transactions and commits,
+//! - [`grafana`] reads the dashboard and the rules,
 //! - [`load`] writes numbered records, [`oracle`] compares them with what came out,
 //! - [`wait`] polls with a deadline: no test sleeps to synchronise.
 #![allow(dead_code)]
@@ -12,6 +13,7 @@
 pub mod bridge;
 pub mod cli;
 pub mod config;
+pub mod grafana;
 pub mod groups;
 pub mod http;
 pub mod kafka;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::queue::Queue;
 use super::row::Row;
@@ -20,30 +20,19 @@ Examples:
   kafka-redis-bridge dlq list --config bridge.toml --reason missing_field --topic orders --since 2h
   kafka-redis-bridge dlq list --config bridge.toml --oldest --limit 1000 | jq -r .source.offset
 
-A table on a terminal; when piped, or with --json, a JSON object for each dead letter. Those that dlq replay has
-resolved are left out unless --resolved is given. Nothing is committed.
+A table on a terminal; when piped, or with --json, a JSON object for each dead letter. Those that
+dlq replay has resolved are left out unless --resolved is given. Nothing is committed.
 
-Exit codes: 0 done, also when there is none; 64 usage; 69 Kafka out of reach; 78 configuration or permission.";
-
-/// Which end comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Order {
-    /// The newest first
-    Newest,
-    /// The oldest first
-    Oldest,
-}
+Exit codes: 0 done, also when there is none; 64 usage; 69 Kafka out of reach; 78 configuration or
+permission.";
 
 /// Arguments of `dlq list`.
 #[derive(Debug, Args)]
 pub struct ListArguments {
     #[command(flatten)]
     queue: QueueArguments,
-    /// Which come first
-    #[arg(long, value_enum, default_value = "newest")]
-    order: Order,
-    /// The same as --order oldest
-    #[arg(long, conflicts_with = "order")]
+    /// The oldest first, instead of the newest
+    #[arg(long)]
     oldest: bool,
     /// How many at most
     #[arg(short = 'n', long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u64).range(1..))]
@@ -66,7 +55,7 @@ pub fn run(arguments: &ListArguments) -> Result<Exit, Failure> {
         resolved: arguments.resolved,
         limit: usize::try_from(arguments.limit).unwrap_or(usize::MAX),
     };
-    let rows = match arguments.oldest || arguments.order == Order::Oldest {
+    let rows = match arguments.oldest {
         true => search.oldest(&queue)?,
         false => search.newest(&queue)?,
     };

@@ -25,11 +25,12 @@ Examples:
   kafka-redis-bridge dlq purge --config bridge.toml --before 3:17 --before 4:20
   kafka-redis-bridge dlq purge --config bridge.toml --all --yes
 
-What is deleted is gone, resolved or not: Kafka moves the start of the log. Asks first; where nobody can be asked,
---yes has to be given. The user needs Delete on the dead-letter topic.
+What is deleted is gone, resolved or not: Kafka moves the start of the log. Asks first; where nobody
+can be asked, --yes has to be given. The user needs Delete on the dead-letter topic.
 
-Exit codes: 0 done, also when there was nothing to delete or the answer was no; 64 usage, such as no --yes where
-nobody can be asked; 69 Kafka out of reach, or it didn't delete everything; 78 configuration or permission.";
+Exit codes: 0 done, also when there was nothing to delete or the answer was no; 64 usage, such as no
+--yes where nobody can be asked; 69 Kafka out of reach, or not everything was deleted;
+78 configuration or permission.";
 
 /// Arguments of `dlq purge`.
 #[derive(Debug, Args)]

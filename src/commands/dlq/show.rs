@@ -24,11 +24,12 @@ Examples:
   kafka-redis-bridge dlq show --config fixed.toml 3:17 --full
   kafka-redis-bridge dlq show --config bridge.toml 3:17 --json | jq .now
 
-\"now\" is what dlq replay would do with this configuration: derived afresh, nothing is published. Whether Redis
-accepts the channels is not asked. A value is shown as text, or as hexadecimal digits where it is none.
+\"now\" is what dlq replay would do with this configuration: derived afresh, nothing is published.
+Whether Redis accepts the channels is not asked. A value is shown as text, or as hexadecimal digits
+where it is none.
 
-Exit codes: 0 done; 64 usage, or there is no such dead letter; 69 Kafka out of reach; 78 configuration or
-permission.";
+Exit codes: 0 done; 64 usage, or there is no such dead letter; 69 Kafka out of reach;
+78 configuration or permission.";
 
 /// Arguments of `dlq show`.
 #[derive(Debug, Args)]
@@ -109,6 +110,7 @@ fn read(queue: &Queue, place: Place) -> Result<Option<StoredLetter>, Failure> {
 fn missing(queue: &Queue, place: Place) -> String {
     let Place { partition, offset } = place;
     let has = match queue.depth.partitions.get(&partition) {
+        None if queue.depth.partitions.is_empty() => "there is no such topic".to_owned(),
         None => format!("it has {} partitions", queue.depth.partitions.len()),
         Some(known) if known.log().is_empty() => format!("partition {partition} is empty"),
         Some(known) => {

@@ -23,10 +23,11 @@ Examples:
   kafka-redis-bridge dlq stats --config bridge.toml
   kafka-redis-bridge dlq stats --config bridge.toml --since 1h --json | jq .depth
 
-Reads the whole queue. \"depth\" is what the metric dlq_depth_records shows: dead letters that are neither resolved
-by dlq replay nor deleted, whatever is filtered.
+Reads the whole queue. \"depth\" is what the metric dlq_depth_records shows: dead letters that are
+neither resolved by dlq replay nor deleted, whatever is filtered.
 
-Exit codes: 0 done, also when there is none; 64 usage; 69 Kafka out of reach; 78 configuration or permission.";
+Exit codes: 0 done, also when there is none; 64 usage; 69 Kafka out of reach; 78 configuration or
+permission.";
 
 /// Arguments of `dlq stats`.
 #[derive(Debug, Args)]

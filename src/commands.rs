@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod derive;
 mod dlq;
+mod lag;
 mod outcome;
 mod run;
 mod tail;
@@ -41,6 +42,9 @@ enum Command {
     /// Look at dead letters, and get rid of them
     #[command(after_help = dlq::EXAMPLES)]
     Dlq(dlq::DlqArguments),
+    /// How far behind the group is, partition by partition
+    #[command(after_help = lag::EXAMPLES)]
+    Lag(lag::LagArguments),
     /// Everything on one machine, live: embedded Kafka, a redis-server, sample producers, a subscriber
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::DemoArguments),
@@ -55,6 +59,7 @@ impl Cli {
             Command::Derive(arguments) => derive::run(&arguments),
             Command::Tail(arguments) => tail::run(&arguments),
             Command::Dlq(arguments) => dlq::run(&arguments),
+            Command::Lag(arguments) => lag::run(&arguments),
             Command::Demo(arguments) => demo::run(&arguments),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
 use crate::exit::{Exit, Failure};
 use crate::publish::error::{ErrorClass, Fault};
 
@@ -23,6 +25,22 @@ pub fn redis_exit(class: ErrorClass) -> Exit {
         | ErrorClass::ClusterDown
         | ErrorClass::TryAgain
         | ErrorClass::Other => Exit::Unavailable,
+    }
+}
+
+/// The exit code for a failure of Kafka: 78 where somebody has to allow something, 69 where the brokers may just not
+/// be there.
+pub fn kafka_exit(error: &KafkaError) -> Exit {
+    match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed
+            | RDKafkaErrorCode::Authentication
+            | RDKafkaErrorCode::SaslAuthenticationFailed
+            | RDKafkaErrorCode::InvalidGroupId,
+        ) => Exit::Config,
+        _ => Exit::Unavailable,
     }
 }
 

@@ -21,6 +21,15 @@ pub struct Extent {
 }
 
 impl Extent {
+    /// Where a reader goes on that stood at `position`: at the beginning, where that is no place in this log. One
+    /// beyond the end means that the log was made anew.
+    pub fn position(self, position: Position) -> Position {
+        match position > self.end {
+            true => self.log_start,
+            false => position.max(self.log_start),
+        }
+    }
+
     /// How many offsets a reader at `position` is behind. What retention took counts for nobody, and neither does a
     /// position beyond the end, which a log that was made anew has.
     pub fn behind(self, position: Position) -> u64 {

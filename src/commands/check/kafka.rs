@@ -10,6 +10,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::report::Report;
 use crate::bridge::{find_topics, missing_text};
+use crate::commands::outcome::kafka_exit;
 use crate::config::{Config, Kafka};
 use crate::derive::Router;
 use crate::dlq::topic::{self, partition_count};
@@ -110,7 +111,7 @@ fn all_partitions<'a>(metadata: &Metadata, topics: impl Iterator<Item = &'a Stri
 /// Reads from the end of one partition: metadata and offsets are told to users who may not read.
 fn readable(kafka: &Kafka, topic: &str) -> Result<(), Failure> {
     let failure = |error: &KafkaError| {
-        let exit = exit_of(error);
+        let exit = kafka_exit(error);
         Failure::new(
             exit,
             format!("topic {topic} can't be read: {error}{}", advice(exit, "Read")),
@@ -159,7 +160,7 @@ async fn check_group(
             "group {group} has committed {committed} of {total} partitions"
         )),
         Err(error) => {
-            let exit = exit_of(&error);
+            let exit = kafka_exit(&error);
             let text = format!("group {group}: {error}{}", advice(exit, "Read"));
             report.failed(&Failure::new(exit, text));
         }
@@ -178,7 +179,7 @@ fn commits(kafka: &Kafka, partitions: &TopicPartitionList) -> KafkaResult<usize>
                 .with_delay(PAUSE)
                 .without_max_times(),
         )
-        .when(|error| exit_of(error) == Exit::Unavailable && Instant::now() < deadline)
+        .when(|error| kafka_exit(error) == Exit::Unavailable && Instant::now() < deadline)
         .call()
         .map_err(|error| refusal(&consumer).unwrap_or(error))?;
     let mut committed = 0;
@@ -194,7 +195,7 @@ fn refusal(consumer: &BaseConsumer<Quiet>) -> Option<KafkaError> {
     let events = (0..EVENTS).filter_map(|_| consumer.poll(Duration::ZERO));
     events
         .filter_map(Result::err)
-        .find(|error| exit_of(error) == Exit::Config)
+        .find(|error| kafka_exit(error) == Exit::Config)
 }
 
 async fn check_dlq(config: &Config, metadata: &Metadata, report: &mut Report) {
@@ -216,21 +217,6 @@ async fn blocking<T: Send + 'static>(question: impl FnOnce() -> T + Send + 'stat
     tokio::task::spawn_blocking(question)
         .await
         .map_err(|error| Failure::software(error.to_string()))
-}
-
-/// Whether somebody has to allow something, or the brokers may just not be there.
-fn exit_of(error: &KafkaError) -> Exit {
-    match error.rdkafka_error_code() {
-        Some(
-            RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::GroupAuthorizationFailed
-            | RDKafkaErrorCode::ClusterAuthorizationFailed
-            | RDKafkaErrorCode::Authentication
-            | RDKafkaErrorCode::SaslAuthenticationFailed
-            | RDKafkaErrorCode::InvalidGroupId,
-        ) => Exit::Config,
-        _ => Exit::Unavailable,
-    }
 }
 
 fn is_forbidden(error: &KafkaError) -> bool {

@@ -145,7 +145,7 @@ mod tests {
             let note = ranges.iter().fold("krd1".to_owned(), |note, (gap, length)| format!("{note} {gap}+{length}"));
             let commit = (committed <= end).then_some((Position(committed), note.as_str()));
             let partition = PartitionDepth::new(span(start, end), commit);
-            let mut is_resolved = vec![false; 200];
+            let mut is_resolved = [false; 200];
             if commit.is_some() {
                 let mut at = committed;
                 is_resolved[..usize::try_from(at).unwrap_or(0)].fill(true);

@@ -151,6 +151,7 @@ impl FromStr for Moment {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use clap::Parser;

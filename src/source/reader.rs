@@ -86,8 +86,12 @@ impl Reader {
         for partition in partitions {
             list.add_partition(&self.topic, *partition);
         }
-        let asked = self.consumer.committed_offsets(list, QUESTION_TIMEOUT);
-        let list = asked.map_err(|error| self.failure(&error))?;
+        let list = self
+            .consumer
+            .committed_offsets(list, QUESTION_TIMEOUT)
+            // Where the group isn't allowed, librdkafka says so once, and only to whoever polls; the question itself
+            // just isn't answered.
+            .map_err(|error| self.failure(&self.refused_group().unwrap_or(error)))?;
         let mut commits = BTreeMap::new();
         for element in list.elements() {
             element.error().map_err(|error| self.failure(&error))?;
@@ -119,6 +123,12 @@ impl Reader {
         for _ in 0..EVENTS {
             self.consumer.poll(Duration::ZERO);
         }
+    }
+
+    /// The group's refusal, if librdkafka has reported one.
+    fn refused_group(&self) -> Option<KafkaError> {
+        let mut reports = (0..EVENTS).filter_map(|_| self.consumer.poll(Duration::ZERO)?.err());
+        reports.find(|error| error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed))
     }
 
     fn ask(&self, partitions: &[i32], time: i64) -> Result<BTreeMap<i32, Option<Position>>, Failure> {

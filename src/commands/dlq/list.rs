@@ -91,6 +91,6 @@ fn sheet(rows: &[Row]) -> io::Result<()> {
     writeln!(
         io::stdout(),
         "{}",
-        table(&Row::TITLES, rows.iter().map(|row| row.cells().to_vec()))
+        table(&Row::TITLES, rows.iter().map(|row| row.cells().to_vec())).trim_fmt()
     )
 }

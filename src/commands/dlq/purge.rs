@@ -200,5 +200,9 @@ fn sheet(done: &[Done]) -> io::Result<()> {
         ]
     };
     let titles = ["partition", "deleted", "begins at", ""];
-    writeln!(io::stdout(), "{}", table(&titles, done.iter().map(row)))
+    writeln!(
+        io::stdout(),
+        "{}",
+        table(&titles, done.iter().map(row)).trim_fmt()
+    )
 }

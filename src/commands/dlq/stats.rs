@@ -162,7 +162,7 @@ impl Stats<'_> {
         let mut text = String::new();
         if !self.by_reason_and_topic.is_empty() {
             let titles = ["reason", "topic", "letters", "oldest", "newest"];
-            text = format!("{}\n", table(&titles, rows));
+            text = format!("{}\n", table(&titles, rows).trim_fmt());
         }
         let oldest = self
             .oldest_open

@@ -8,7 +8,7 @@
 //! - [`grafana`] reads the dashboard and the rules,
 //! - [`load`] writes numbered records, [`oracle`] compares them with what came out,
 //! - [`wait`] polls with a deadline: no test sleeps to synchronise.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod bridge;
 pub mod cli;

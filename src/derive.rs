@@ -31,6 +31,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wanted;
 
 pub use deriver::{CommandSink, Deriver, IsDenied, Limits, Options};
 pub use reason::{Derivation, MAX_DETAIL_BYTES, Reason, Rejection, Skip};
@@ -38,3 +39,4 @@ pub use route::{MAX_CHANNELS, Route};
 pub use router::{RouteProblem, Router};
 pub use spec::RouteSpec;
 pub use template::MAX_CHANNEL_BYTES;
+pub use wanted::Wanted;

@@ -98,6 +98,7 @@ fn allocations(route: &Route, headers: &dyn Headers, commands: u16) -> usize {
         let options = Options {
             replayed: true,
             only: None,
+            wanted: None,
             denied: Some(&denied),
         };
         let derivation = deriver.derive(route, &record, options, &mut sink);

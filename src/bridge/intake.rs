@@ -168,6 +168,7 @@ impl Pump {
         let options = Options {
             replayed: false,
             only: only.map(u64::from),
+            wanted: None,
             denied: if denied.is_empty() { None } else { Some(&is_denied) },
         };
         Some(self.deriver.derive(route, &record, options, &mut self.open))
@@ -190,7 +191,7 @@ impl Pump {
         let options = Options {
             replayed: false,
             only: Some(u64::from(channels)),
-            denied: None,
+            ..Options::default()
         };
         // Derived before with the same result; only the names are of interest.
         let _ = self.deriver.derive(route, &record, options, &mut refused);

@@ -6,7 +6,7 @@ use super::extract::{Leaf, extract};
 use super::notification;
 use super::pointer::Paths;
 use super::source::{Document, Input};
-use super::{Derivation, Reason, Rejection, Route, Skip};
+use super::{Derivation, Reason, Rejection, Route, Skip, Wanted};
 use crate::record::Record;
 
 /// Where finished commands go.
@@ -41,6 +41,8 @@ pub struct Options<'a> {
     pub replayed: bool,
     /// Emits only the channels whose bit is set (bit 0 = the route's first); `None` = all of them.
     pub only: Option<u64>,
+    /// Only records that are about these; `None` = all of them.
+    pub wanted: Option<&'a Wanted>,
     /// Asked for every channel that would be emitted; a refused one rejects the record. `None` asks nothing.
     pub denied: Option<&'a IsDenied<'a>>,
 }
@@ -81,7 +83,8 @@ impl Deriver {
             return Derivation::Skip(Skip::Tombstone);
         };
         match self.prepare(route, record, value, options) {
-            Ok(omitted) => {
+            Ok(None) => Derivation::Skip(Skip::Filtered),
+            Ok(Some(omitted)) => {
                 self.fields_omitted += omitted;
                 Derivation::Ready {
                     commands: self.emit(options, sink),
@@ -97,20 +100,23 @@ impl Deriver {
         std::mem::take(&mut self.fields_omitted)
     }
 
-    /// Fills the buffers, and returns how many extra fields were left out.
+    /// Fills the buffers, and returns how many extra fields were left out; `None` when the record isn't wanted.
     fn prepare(
         &mut self,
         route: &Route,
         record: &Record<'_>,
         value: &[u8],
         options: Options<'_>,
-    ) -> Result<u64, Rejection> {
+    ) -> Result<Option<u64>, Rejection> {
         let input = Input {
             record,
             value: read("value", Some(value), &route.documents.value, &mut self.value)?,
             key: read("key", record.key, &route.documents.key, &mut self.key)?,
         };
         let envelope = Envelope::read(route, &input)?;
+        if !options.wanted.is_none_or(|wanted| wanted.admits(&envelope)) {
+            return Ok(None);
+        }
         self.channels.render(&route.channels, &envelope, &input)?;
         let max_bytes = self.limits.max_notification_bytes;
         let fields = &route.fields;
@@ -123,8 +129,10 @@ impl Deriver {
             max_bytes,
         )?;
         match options.denied {
-            Some(denied) => self.check_denied(route, options.only, denied).map(|()| omitted),
-            None => Ok(omitted),
+            Some(denied) => self
+                .check_denied(route, options.only, denied)
+                .map(|()| Some(omitted)),
+            None => Ok(Some(omitted)),
         }
     }
 

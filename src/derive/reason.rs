@@ -25,6 +25,8 @@ pub enum Derivation {
 pub enum Skip {
     /// Its value is null.
     Tombstone,
+    /// It isn't one of those that are [`super::Wanted`].
+    Filtered,
 }
 
 impl Skip {
@@ -32,6 +34,7 @@ impl Skip {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Tombstone => "tombstone",
+            Self::Filtered => "filtered",
         }
     }
 }

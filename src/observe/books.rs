@@ -65,6 +65,7 @@ impl From<Skip> for SkipReason {
     fn from(skip: Skip) -> Self {
         match skip {
             Skip::Tombstone => Self::Tombstone,
+            Skip::Filtered => Self::Filtered,
         }
     }
 }

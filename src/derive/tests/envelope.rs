@@ -166,3 +166,32 @@ fn a_replayed_notification_says_so_at_its_end() {
         r#"{"id":"e1","type":"PushEvent","source_id":"octocat","replayed":true}"#
     );
 }
+
+#[test]
+fn only_what_is_wanted_goes_out_and_the_rest_is_skipped() {
+    let value = r#"{"id":1,"type":"p\u0075sh","source_type":"repo","source_id":7}"#;
+    let list = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+    for (types, source_types, source_ids, wanted) in [
+        (list(&[]), list(&[]), list(&[]), true),
+        (list(&["push"]), list(&["org", "repo"]), list(&["7"]), true),
+        (list(&["pull"]), list(&[]), list(&[]), false),
+        (list(&["push"]), list(&["org"]), list(&[]), false),
+        (list(&[]), list(&[]), list(&["8", "\"7\""]), false),
+    ] {
+        let filter = Wanted {
+            types,
+            source_types,
+            source_ids,
+        };
+        let options = Options {
+            wanted: Some(&filter),
+            ..Options::default()
+        };
+        let (derivation, ..) = default().run(Some(value.as_bytes()), options);
+        let expected = match wanted {
+            true => Derivation::Ready { commands: 1 },
+            false => Derivation::Skip(Skip::Filtered),
+        };
+        assert_eq!(derivation, expected, "{filter:?}");
+    }
+}

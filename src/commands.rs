@@ -1,5 +1,6 @@
 //! The commands, one file each, and the arguments that they share.
 
+mod again;
 mod arguments;
 mod check;
 mod demo;

@@ -42,7 +42,7 @@ pub use duration::format as format_duration;
 pub use http::Http;
 pub use kafka::{Kafka, StartFrom};
 pub use log::{Log, LogFormat};
-pub use part::{Derivation, load_derivation, load_redis};
+pub use part::{Derivation, load_derivation, load_redis, load_replaying};
 pub use problem::{ConfigError, Origin, Problem};
 pub use properties::Properties;
 pub use redis::Redis;

@@ -11,6 +11,7 @@
 //! | [`publish`] | batches → Redis |
 //! | [`progress`] | which offsets are settled; pure |
 //! | [`dlq`] | dead letters |
+//! | [`replay`] | publishes again: dead letters, or a range of a topic |
 //! | [`observe`] | metrics, health, status, logs |
 //! | [`commands`] | one file for each command |
 //! | [`exit`] | exit codes |
@@ -25,4 +26,5 @@ pub mod observe;
 pub mod progress;
 pub mod publish;
 pub mod record;
+pub mod replay;
 pub mod source;

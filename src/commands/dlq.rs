@@ -5,6 +5,7 @@ mod list;
 mod page;
 mod purge;
 mod queue;
+mod replay;
 mod row;
 mod search;
 mod show;
@@ -47,6 +48,9 @@ enum Command {
     /// Count dead letters by reason and topic
     #[command(after_help = stats::EXAMPLES)]
     Stats(stats::StatsArguments),
+    /// Publish dead letters again, with the present configuration
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(replay::ReplayArguments),
     /// Delete dead letters for good
     #[command(after_help = purge::EXAMPLES)]
     Purge(purge::PurgeArguments),
@@ -58,6 +62,7 @@ pub fn run(arguments: &DlqArguments) -> Result<Exit, Failure> {
         Command::List(arguments) => list::run(arguments),
         Command::Show(arguments) => show::run(arguments),
         Command::Stats(arguments) => stats::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
         Command::Purge(arguments) => purge::run(arguments),
     }
 }

@@ -33,6 +33,20 @@ const REDIS_ALONE: Needs = Needs {
     waived: &["kafka.topics", "kafka.bootstrap_servers"],
 };
 
+const NO_SUBSCRIPTION: Needs = Needs {
+    ignored: &["http"],
+    waived: &["kafka.topics"],
+};
+
+/// Loads what publishing again needs: everything but the topics of the service and where it serves.
+pub fn load_replaying(
+    file: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+    overrides: Vec<Override>,
+) -> Result<Config, ConfigError> {
+    load_needed(file, env, overrides, NO_SUBSCRIPTION)
+}
+
 /// What deriving needs.
 #[derive(Debug, Clone)]
 pub struct Derivation {

@@ -7,6 +7,7 @@ use rdkafka::message::{BorrowedMessage, Header, Message as _, OwnedHeaders};
 use sha2::{Digest, Sha256};
 
 use super::headers::{last, without_ours};
+use super::stored::StoredLetter;
 use crate::derive::Rejection;
 
 /// The topic that the record was read from.
@@ -73,7 +74,6 @@ pub struct Letter {
 impl Letter {
     /// The dead letter of `message`, which `group` gives up because of `rejection`.
     pub fn new(message: &BorrowedMessage<'_>, group: &str, rejection: &Rejection) -> Self {
-        let mut ours = Vec::with_capacity(OURS.len());
         // A record that has been a dead letter before keeps the coordinates of its first failure.
         let earlier = |name: &str| last(message, name);
         let first = earlier(TOPIC).zip(earlier(PARTITION)).zip(earlier(OFFSET));
@@ -84,32 +84,50 @@ impl Letter {
                 message.offset().to_string(),
             )
         });
-        ours.push((TOPIC, topic));
-        ours.push((PARTITION, partition));
-        ours.push((OFFSET, offset));
-        ours.push((GROUP, group.to_owned()));
-        ours.push((MESSAGE, rejection.detail.to_string()));
-        ours.push((REASON, rejection.reason.as_str().to_owned()));
-        ours.push((FAILED_AT, rfc3339(Timestamp::now())));
         let own = || {
             message
                 .timestamp()
                 .to_millis()
                 .and_then(|ms| Timestamp::from_millisecond(ms).ok())
         };
-        if let Some(timestamp) = earlier(ORIGINAL_TIMESTAMP).or_else(|| own().map(rfc3339)) {
-            ours.push((ORIGINAL_TIMESTAMP, timestamp));
-        }
-        ours.push((VERSION, env!("CARGO_PKG_VERSION").to_owned()));
-        ours.push((
-            REPLAY_COUNT,
-            earlier(REPLAY_COUNT).unwrap_or_else(|| "0".to_owned()),
-        ));
+        let history = History {
+            coordinates: [topic, partition, offset],
+            timestamp: earlier(ORIGINAL_TIMESTAMP).or_else(|| own().map(rfc3339)),
+            replay_count: earlier(REPLAY_COUNT).unwrap_or_else(|| "0".to_owned()),
+        };
         Self {
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
-            original_headers: message.headers().map(without_ours),
-            ours,
+            original_headers: original_headers(message),
+            ours: history.headers(group, rejection),
+            omitted: Omitted::Nothing,
+        }
+    }
+
+    /// A dead letter that was replayed and failed again because of `rejection`: one replay more, everything else as
+    /// at its first failure. `original_headers` are the record's own.
+    pub fn again(
+        stored: StoredLetter,
+        original_headers: Option<OwnedHeaders>,
+        group: &str,
+        rejection: &Rejection,
+    ) -> Self {
+        let replays = stored.replay_count.unwrap_or(0).saturating_add(1);
+        let origin = stored.origin.unwrap_or_default();
+        let history = History {
+            coordinates: [
+                origin.topic,
+                origin.partition.to_string(),
+                origin.offset.to_string(),
+            ],
+            timestamp: stored.original_timestamp.map(rfc3339),
+            replay_count: replays.to_string(),
+        };
+        Self {
+            key: stored.key,
+            value: stored.value,
+            original_headers,
+            ours: history.headers(group, rejection),
             omitted: Omitted::Nothing,
         }
     }
@@ -164,11 +182,40 @@ impl Letter {
     }
 }
 
+/// What a record brings along from earlier failures.
+struct History {
+    coordinates: [String; 3],
+    timestamp: Option<String>,
+    replay_count: String,
+}
+
+impl History {
+    /// Our headers.
+    fn headers(self, group: &str, rejection: &Rejection) -> Vec<(&'static str, String)> {
+        let mut ours = Vec::with_capacity(OURS.len());
+        ours.extend([TOPIC, PARTITION, OFFSET].into_iter().zip(self.coordinates));
+        ours.push((GROUP, group.to_owned()));
+        ours.push((MESSAGE, rejection.detail.to_string()));
+        ours.push((REASON, rejection.reason.as_str().to_owned()));
+        ours.push((FAILED_AT, rfc3339(Timestamp::now())));
+        ours.extend(self.timestamp.map(|time| (ORIGINAL_TIMESTAMP, time)));
+        ours.push((VERSION, env!("CARGO_PKG_VERSION").to_owned()));
+        ours.push((REPLAY_COUNT, self.replay_count));
+        ours
+    }
+}
+
+/// A copy of the headers that the record had before it became a dead letter.
+pub fn original_headers(message: &BorrowedMessage<'_>) -> Option<OwnedHeaders> {
+    message.headers().map(without_ours)
+}
+
 fn rfc3339(time: Timestamp) -> String {
     format!("{time:.3}")
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as text, as hashes are written.
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes
         .iter()

@@ -172,7 +172,8 @@ impl Producer {
     }
 }
 
-fn client_config(config: &Config, max_bytes: usize) -> ClientConfig {
+/// The settings of a producer that loses nothing: `acks=all`, idempotent.
+pub(crate) fn client_config(config: &Config, max_bytes: usize) -> ClientConfig {
     let mut client = shared(&config.kafka);
     client
         .set("acks", "all")

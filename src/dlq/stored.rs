@@ -19,7 +19,7 @@ use crate::source::message::MessageHeaders;
 pub type HeaderList = Vec<(String, Option<Vec<u8>>)>;
 
 /// Where a record failed first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Origin {
     /// Its topic.
     pub topic: String,
@@ -125,6 +125,11 @@ impl StoredLetter {
     /// Whether its value was too large for the topic, so that only the source has it.
     pub fn is_without_value(&self) -> bool {
         self.omitted.is_some()
+    }
+
+    /// Whether its headers were left out as well.
+    pub fn is_without_headers(&self) -> bool {
+        self.omitted.as_deref() == Some("value,headers")
     }
 
     /// The record as it was read from its topic. `None` where the letter doesn't say where that was.

@@ -49,6 +49,14 @@ pub async fn ensure(config: &Config, metadata: &Metadata) -> Result<DlqTopic, Fa
     })
 }
 
+/// The topic as it is; `None` when it isn't there.
+pub async fn find(config: &Config, metadata: &Metadata) -> Result<Option<DlqTopic>, Failure> {
+    match partition_count(metadata, &config.dlq.topic) {
+        Some(_) => ensure(config, metadata).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 async fn create(admin: &AdminClient<DefaultClientContext>, dlq: &Dlq) -> Result<i32, Failure> {
     if request(admin, dlq, false).await? {
         tracing::info!(

@@ -179,6 +179,15 @@ impl Kafka {
 
     /// The position that the group has committed for each partition; absent where it has none.
     pub fn committed(&self, group: &str, topic: &str) -> BTreeMap<i32, i64> {
+        let commits = self.commits(group, topic);
+        commits
+            .into_iter()
+            .map(|(partition, (offset, _))| (partition, offset))
+            .collect()
+    }
+
+    /// The same with the metadata.
+    pub fn commits(&self, group: &str, topic: &str) -> BTreeMap<i32, (i64, String)> {
         let mut list = TopicPartitionList::new();
         for partition in 0..self.partitions(topic) {
             list.add_partition(topic, i32::try_from(partition).unwrap());
@@ -187,7 +196,10 @@ impl Kafka {
         committed
             .elements()
             .iter()
-            .filter_map(|e| Some((e.partition(), e.offset().to_raw().filter(|raw| *raw >= 0)?)))
+            .filter_map(|e| {
+                let offset = e.offset().to_raw().filter(|raw| *raw >= 0)?;
+                Some((e.partition(), (offset, e.metadata().to_owned())))
+            })
             .collect()
     }
 

@@ -17,6 +17,7 @@ pub mod grafana;
 pub mod groups;
 pub mod http;
 pub mod kafka;
+pub mod letters;
 pub mod load;
 pub mod metrics;
 pub mod oracle;

@@ -8,6 +8,7 @@ mod derive;
 mod dlq;
 mod lag;
 mod outcome;
+mod replay;
 mod run;
 mod tail;
 mod text;
@@ -46,6 +47,9 @@ enum Command {
     /// How far behind the group is, partition by partition
     #[command(after_help = lag::EXAMPLES)]
     Lag(lag::LagArguments),
+    /// Publish a range of a topic again, without touching the group's offsets
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(replay::ReplayArguments),
     /// Everything on one machine, live: embedded Kafka, a redis-server, sample producers, a subscriber
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::DemoArguments),
@@ -61,6 +65,7 @@ impl Cli {
             Command::Tail(arguments) => tail::run(&arguments),
             Command::Dlq(arguments) => dlq::run(&arguments),
             Command::Lag(arguments) => lag::run(&arguments),
+            Command::Replay(arguments) => replay::run(&arguments),
             Command::Demo(arguments) => demo::run(&arguments),
         }
     }

@@ -1,4 +1,4 @@
-//! Publishes again: dead letters ([`letters`]). It comes to an end, and tells
+//! Publishes again: dead letters ([`letters`]), or a range of a topic ([`range`]). Both come to an end, and both tell
 //! receivers with `"replayed":true`.
 //!
 //! [`outlet`] is their way to Redis, in batches as the service's; [`pace`] is `--rate`.
@@ -6,3 +6,4 @@
 pub mod letters;
 pub mod outlet;
 pub mod pace;
+pub mod range;

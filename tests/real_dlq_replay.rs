@@ -155,6 +155,44 @@ fn a_second_replay_is_refused_while_one_is_under_way() {
 }
 
 #[test]
+fn whoever_slips_into_the_group_meanwhile_makes_it_neither_lose_nor_repeat_anything() {
+    use rdkafka::consumer::{BaseConsumer, Consumer as _};
+    let letters = Letters::new(Scenario::new(require_kafka!(), 1), 2000, 4);
+    let scenario = &letters.scenario;
+    let mut first = letters.spawn(&["--rate", "400"]);
+    scenario.rig.wait_distinct(300, SOON);
+    let mut client = scenario.kafka.client();
+    client.set("group.id", format!("{}.dlq-replay", scenario.group));
+    client.set("partition.assignment.strategy", "range");
+    let rival: BaseConsumer = client.set("enable.auto.commit", "false").create().unwrap();
+    rival.subscribe(&[&scenario.dlq()]).unwrap();
+    wait::until_true("the rival has its share", SOON, || {
+        assert!(
+            rival
+                .poll(Duration::from_millis(50))
+                .is_none_or(|polled| polled.is_ok())
+        );
+        rival.assignment().unwrap().count() > 0
+    });
+    let while_waiting = letters.heard().len();
+    assert_eq!(
+        letters.depth(),
+        2000 - while_waiting as u64,
+        "what was under way has arrived and is committed"
+    );
+    drop(rival);
+    // The one with the first partition waits for the other to go; the other gives up and says so.
+    let code = wait::until("it ends", SOON, || first.try_wait().unwrap()).code();
+    assert!([Some(0), Some(69)].contains(&code), "{code:?}");
+    let (outcome, _) = letters.replay(&[]);
+    assert_eq!(
+        (outcome.code, letters.depth(), letters.heard().len()),
+        (0, 0, 2000),
+        "{outcome:?}"
+    );
+}
+
+#[test]
 fn what_fails_again_counts_its_replays_and_is_parked_after_the_last() {
     let letters = Letters::new(Scenario::new(require_kafka!(), 1), 20, 1);
     let still_broken = letters.fixed.clone().set("routes", Vec::<toml::Value>::new());

@@ -6,9 +6,11 @@ use crossbeam_channel::Sender;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
+
+use crate::source::context::{Repeats, error_label};
 
 /// What the group decides.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub enum Event {
 pub struct Context {
     events: Sender<Event>,
     leaving: AtomicBool,
+    told: Repeats,
 }
 
 impl Context {
@@ -31,6 +34,7 @@ impl Context {
         Self {
             events,
             leaving: AtomicBool::new(false),
+            told: Repeats::default(),
         }
     }
 
@@ -46,7 +50,11 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, "Kafka: {reason}");
+        // The end of a partition is no error here: it is asked for.
+        let is_end = error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF);
+        if !is_end && self.told.is_news(&error_label(&error)) {
+            tracing::warn!(%error, "Kafka: {reason}");
+        }
     }
 }
 

@@ -331,6 +331,45 @@ fn a_value_that_was_too_large_is_fetched_from_its_topic_and_when_it_is_gone_the_
 }
 
 #[test]
+fn a_refused_channel_fails_again_and_a_user_who_may_publish_nowhere_resolves_nothing() {
+    let letters = Letters::new(Scenario::new(require_kafka!(), 1), 14, 1);
+    let rig = &letters.scenario.rig;
+    let grant = |channel: &str| {
+        rig.redis
+            .command(&["ACL", "SETUSER", "few", "reset", "on", ">pw", "+publish", channel]);
+    };
+    let url = rig.proxy.url().replace("redis://", "redis://few:pw@");
+    letters.configure(&letters.fixed.clone().set("redis.url", url));
+    grant("&none");
+    let outcome = run_cli(&letters.arguments(&[]), SOON);
+    assert_eq!(outcome.code, 78, "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("refuses every channel"),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!((letters.depth(), letters.letters().len()), (14, 14));
+    grant("&events:s:s3");
+    let (outcome, summary) = letters.replay(&[]);
+    assert_eq!(outcome.code, 65, "{outcome:?}");
+    assert_eq!(
+        (summary["replayed"].as_u64(), summary["failed_again"].as_u64()),
+        (Some(2), Some(12))
+    );
+    let newest = letters.letters().split_off(14);
+    for letter in &newest {
+        assert_eq!(
+            letter.header("kafka_redis_bridge.reason").unwrap(),
+            "channel_denied"
+        );
+        assert_eq!(letter.header("kafka_redis_bridge.replay_count").unwrap(), "1");
+    }
+    letters.configure(&letters.fixed);
+    let (outcome, _) = letters.replay(&[]);
+    assert_eq!((outcome.code, letters.depth(), letters.heard().len()), (0, 0, 14));
+}
+
+#[test]
 fn without_redis_nothing_is_resolved_and_the_exit_code_says_so() {
     let letters = Letters::new(Scenario::new(require_kafka!(), 1), 10, 1);
     letters.scenario.rig.kill_redis();

@@ -156,7 +156,7 @@ fn sentence(summary: &Summary<'_>) -> String {
         },
     );
     format!(
-        "{} dead letters read: {would}{parts}; {} of them stay unresolved{stopped}",
+        "{} dead letters read: {would}{parts}; {} of them still open{stopped}",
         tally.read, summary.unresolved
     )
 }

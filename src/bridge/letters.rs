@@ -13,6 +13,10 @@ use crate::source::assignment::PauseReason;
 
 /// A letter that could not be written is tried again after this long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A guard that admits a letter more often than this keeps a few at hand.
+const SHORT_WAIT: Duration = Duration::from_millis(500);
+/// So many of one partition.
+const MAX_HELD: usize = 64;
 /// One that the producer's queue had no room for, after this long.
 const ROOM_AFTER: Duration = Duration::from_millis(50);
 
@@ -39,10 +43,24 @@ impl Pump {
         match admission {
             Admission::Now => self.post(parcel),
             Admission::At(time) => {
-                partition.state.letters.held_back.push_back(parcel);
-                partition.state.letters.held_until.get_or_insert(time);
-                self.set_paused(slot, PauseReason::Guard, true);
+                let letters = &mut partition.state.letters;
+                letters.held_back.push_back(parcel);
+                letters.held_until.get_or_insert(time);
+                if letters.held_back.len() > self.letters_held_unpaused() {
+                    self.set_paused(slot, PauseReason::Guard, true);
+                }
             }
+        }
+    }
+
+    /// How many letters may wait for the guard before their partition is paused. None as a rule. Going on after a
+    /// pause takes librdkafka up to half a second, so a guard that admits more often keeps a few at hand.
+    fn letters_held_unpaused(&self) -> usize {
+        let interval = 1.0 / self.config.dlq.guard.rate;
+        if interval < SHORT_WAIT.as_secs_f64() {
+            MAX_HELD
+        } else {
+            0
         }
     }
 
@@ -127,36 +145,38 @@ impl Pump {
                 letters.again_at = None;
             }
             let admitted = admit_held_back(partition, now);
-            let nothing_left = partition.state.letters.held_back.is_empty();
+            let held = partition.state.letters.held_back.len();
             again
                 .into_iter()
                 .chain(admitted)
                 .for_each(|parcel| self.post(parcel));
-            if nothing_left {
+            if held <= self.letters_held_unpaused() / 2 {
                 self.set_paused(slot, PauseReason::Guard, false);
             }
         }
     }
 }
 
-/// The letter that the guard admits now, if it does.
+/// The letters that the guard admits now.
 fn admit_held_back(
     partition: &mut crate::source::assignment::Partition<super::lane::Lane>,
     now: Instant,
-) -> Option<Box<Parcel>> {
+) -> Vec<Box<Parcel>> {
     let lane = &mut partition.state;
+    let mut admitted = Vec::new();
     if lane.letters.held_until.is_none_or(|at| at > now) {
-        return None;
+        return admitted;
     }
-    match lane.guard.admit(now) {
-        Admission::At(time) => {
-            lane.letters.held_until = Some(time);
-            None
-        }
-        Admission::Now => {
-            let parcel = lane.letters.held_back.pop_front();
-            lane.letters.held_until = (!lane.letters.held_back.is_empty()).then_some(now);
-            parcel
+    lane.letters.held_until = None;
+    while let Some(parcel) = lane.letters.held_back.pop_front() {
+        match lane.guard.admit(now) {
+            Admission::Now => admitted.push(parcel),
+            Admission::At(time) => {
+                lane.letters.held_back.push_front(parcel);
+                lane.letters.held_until = Some(time);
+                break;
+            }
         }
     }
+    admitted
 }

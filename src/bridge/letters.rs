@@ -1,6 +1,7 @@
 //! Dead letters on their way: admitted by the guard, written, acknowledged or tried again. A partition whose
 //! letters can't be written waits; others go on.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
@@ -161,16 +162,16 @@ impl Pump {
 fn admit_held_back(
     partition: &mut crate::source::assignment::Partition<super::lane::Lane>,
     now: Instant,
-) -> Vec<Box<Parcel>> {
+) -> VecDeque<Box<Parcel>> {
     let lane = &mut partition.state;
-    let mut admitted = Vec::new();
+    let mut admitted = VecDeque::new();
     if lane.letters.held_until.is_none_or(|at| at > now) {
         return admitted;
     }
     lane.letters.held_until = None;
     while let Some(parcel) = lane.letters.held_back.pop_front() {
         match lane.guard.admit(now) {
-            Admission::Now => admitted.push(parcel),
+            Admission::Now => admitted.push_back(parcel),
             Admission::At(time) => {
                 lane.letters.held_back.push_front(parcel);
                 lane.letters.held_until = Some(time);

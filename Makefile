@@ -1,6 +1,6 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint kafka clean
+.PHONY: help build demo test bench lint kafka clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
@@ -17,6 +17,9 @@ demo: ## Everything on one machine, live; make demo ARGS="--for 20s"
 
 test: ## Run every test, on a real Kafka and a real Redis; make test ARGS="--test real_rebalance"
 	@scripts/test $(ARGS)
+
+bench: ## Measure the bridge against the floor; make bench ARGS="--only drain --rounds 5"
+	@scripts/bench $(ARGS)
 
 lint: ## Formatting, clippy, cargo-deny, ShellCheck
 	@scripts/lint

@@ -82,8 +82,8 @@ pub fn reader(kafka: &Kafka) -> ClientConfig {
     config
 }
 
-/// The settings of the group's consumer.
-fn grouped(kafka: &Kafka, dlq: &str) -> ClientConfig {
+/// The settings of the group's consumer; `dlq` is the dead-letter topic.
+pub fn grouped(kafka: &Kafka, dlq: &str) -> ClientConfig {
     let mut config = shared(kafka);
     // Defaults of this service; users may change them. librdkafka's own prefetch takes a quarter of a gigabyte under
     // a backlog of twelve partitions; this takes a third of that and is as fast.

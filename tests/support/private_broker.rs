@@ -23,7 +23,8 @@ impl PrivateBroker {
         Self::start_with(test, &["--sasl"])
     }
 
-    fn start_with(test: &str, options: &[&str]) -> Option<Self> {
+    /// A broker with more options of the script's, e.g. `["--property", "K=V"]`.
+    pub fn start_with(test: &str, options: &[&str]) -> Option<Self> {
         let mut child = Command::new(script())
             .args(["start", "--parent", &std::process::id().to_string()])
             .args(options)

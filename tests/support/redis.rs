@@ -92,6 +92,11 @@ impl RedisServer {
         self.port
     }
 
+    /// Its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.lock().unwrap().as_ref().map(Child::id)
+    }
+
     /// The Unix socket it listens on.
     pub fn socket(&self) -> PathBuf {
         self.dir.path().join("redis.sock")

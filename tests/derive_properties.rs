@@ -175,6 +175,43 @@ fn assert_same_verdict(bytes: &[u8]) {
     );
 }
 
+/// Pads `text`, which starts with a brace, so that the rest of it starts at every place of a block of the scanner.
+fn at_every_alignment(text: &str, mut check: impl FnMut(&[u8])) {
+    for spaces in 0..=130 {
+        check(format!("{{{}{}", " ".repeat(spaces), &text[1..]).as_bytes());
+    }
+}
+
+#[test]
+fn quotes_and_escapes_are_judged_alike_wherever_they_are() {
+    let plain = [
+        r#"""#, r"\", r#"\""#, r"\\", r#"\\""#, r#"\\\""#, r"\\\\n", "\n", "é", "\u{7f}",
+    ];
+    let escaped = [r"\u0041", r"\u00", r"\u004g", r"\x", "\\\n", r"\é"];
+    for odd in plain.into_iter().chain(escaped) {
+        at_every_alignment(&format!(r#"{{"a":"{odd}","{odd}":1}}"#), assert_same_verdict);
+        at_every_alignment(&format!(r#"{{"a":"b{odd}"#), assert_same_verdict);
+    }
+}
+
+#[test]
+fn backslashes_in_a_row_escape_each_other_however_many_they_are() {
+    for count in 0..=200 {
+        let backslashes = r"\".repeat(count);
+        assert_same_verdict(format!(r#"{{"a":"{backslashes}"}}"#).as_bytes());
+        assert_same_verdict(format!(r#"{{"a":"{backslashes}\","b":[1,"{backslashes}n"]}}"#).as_bytes());
+    }
+}
+
+#[test]
+fn every_beginning_of_a_document_is_judged_as_by_serde_json() {
+    let document = concat!(
+        r#" {"a":{"b":[1,-2.5e+3,"\ud83d\ude00\\"]},"0":[{"a":true}],"b":[null,{"long":"#,
+        r#""0123456789 0123456789 0123456789 0123456789 0123456789 é \" 0123456789"}],"":""} "#
+    );
+    (0..=document.len()).for_each(|end| assert_same_verdict(&document.as_bytes()[..end]));
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(key in any::<Option<Vec<u8>>>(), value in any::<Vec<u8>>(), cap in 0..2048usize) {

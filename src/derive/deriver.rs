@@ -5,6 +5,7 @@ use super::envelope::Envelope;
 use super::extract::{Leaf, extract};
 use super::notification;
 use super::pointer::Paths;
+use super::scan::Marks;
 use super::source::{Document, Input};
 use super::{Derivation, Reason, Rejection, Route, Skip, Wanted};
 use crate::record::Record;
@@ -52,6 +53,7 @@ pub struct Options<'a> {
 pub struct Deriver {
     limits: Limits,
     fields_omitted: u64,
+    marks: Marks,
     value: Vec<Leaf>,
     key: Vec<Leaf>,
     channels: Channels,
@@ -64,6 +66,7 @@ impl Deriver {
         Self {
             limits,
             fields_omitted: 0,
+            marks: Marks::default(),
             value: Vec::new(),
             key: Vec::new(),
             channels: Channels::default(),
@@ -110,8 +113,20 @@ impl Deriver {
     ) -> Result<Option<u64>, Rejection> {
         let input = Input {
             record,
-            value: read("value", Some(value), &route.documents.value, &mut self.value)?,
-            key: read("key", record.key, &route.documents.key, &mut self.key)?,
+            value: read(
+                "value",
+                Some(value),
+                &route.documents.value,
+                &mut self.marks,
+                &mut self.value,
+            )?,
+            key: read(
+                "key",
+                record.key,
+                &route.documents.key,
+                &mut self.marks,
+                &mut self.key,
+            )?,
         };
         let envelope = Envelope::read(route, &input)?;
         if !options.wanted.is_none_or(|wanted| wanted.admits(&envelope)) {
@@ -174,11 +189,12 @@ fn read<'a>(
     what: &'static str,
     bytes: Option<&'a [u8]>,
     paths: &Paths,
+    marks: &mut Marks,
     leaves: &'a mut Vec<Leaf>,
 ) -> Result<Document<'a>, Rejection> {
     match bytes {
         Some(bytes) if !paths.is_empty() => {
-            let text = extract(what, bytes, paths, leaves)?;
+            let text = extract(what, bytes, paths, marks, leaves)?;
             Ok(Document { text, leaves })
         }
         _ => Ok(Document::default()),

@@ -1,7 +1,7 @@
 //! Finds the wanted values of a JSON document, in one pass that also checks all of it.
 
 use super::pointer::Paths;
-use super::scan::Scanner;
+use super::scan::{self, Failure, Marks};
 use super::{Reason, Rejection};
 
 /// What kind of value was found.
@@ -42,20 +42,14 @@ pub(super) fn extract<'t>(
     what: &'static str,
     bytes: &'t [u8],
     paths: &Paths,
+    marks: &mut Marks,
     leaves: &mut Vec<Leaf>,
 ) -> Result<&'t str, Rejection> {
     let text = simdutf8::basic::from_utf8(bytes).map_err(|_| not_utf8(what, bytes))?;
     leaves.clear();
     leaves.resize(paths.len(), Leaf::default());
-    let mut scanner = Scanner::new(bytes);
-    let kind = scanner.document(&paths.root, leaves).map_err(|expected| {
-        let at = scanner.position();
-        let end = if at < bytes.len() { "" } else { " (the end)" };
-        Rejection::new(
-            Reason::InvalidJson,
-            format!("{what}, byte {at}{end}: expected {}", expected.as_str()),
-        )
-    })?;
+    let kind =
+        scan::scan(bytes, &paths.root, marks, leaves).map_err(|failure| not_json(what, bytes, failure))?;
     match kind {
         Kind::Object => Ok(text),
         Kind::Array if paths.root.wants_elements() => Ok(text),
@@ -64,6 +58,15 @@ pub(super) fn extract<'t>(
             format!("{what}: {}, not a JSON object", kind.name()),
         )),
     }
+}
+
+#[cold]
+fn not_json(what: &str, bytes: &[u8], Failure { at, expected }: Failure) -> Rejection {
+    let end = if at < bytes.len() { "" } else { " (the end)" };
+    Rejection::new(
+        Reason::InvalidJson,
+        format!("{what}, byte {at}{end}: expected {}", expected.as_str()),
+    )
 }
 
 /// The fast check tells only that there is a fault: the slow one tells where.

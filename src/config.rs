@@ -22,6 +22,7 @@ mod read;
 mod redis;
 mod routes;
 mod secret;
+mod trace;
 mod tree;
 mod url;
 
@@ -47,6 +48,7 @@ pub use problem::{ConfigError, Origin, Problem};
 pub use properties::Properties;
 pub use redis::Redis;
 pub use secret::{MASK, Secret};
+pub use trace::{Names, Passed, Trace};
 pub use url::RedisUrl;
 
 /// The whole configuration, checked.
@@ -73,6 +75,9 @@ pub struct Config {
     /// What is logged, and how.
     #[serde(default)]
     pub log: Log,
+    /// What becomes of the records' trace context.
+    #[serde(default)]
+    pub trace: Trace,
     /// How notifications are derived; empty means the default envelope for every topic.
     #[serde(default, serialize_with = "routes::serialize")]
     pub routes: Vec<RouteSpec>,
@@ -159,6 +164,7 @@ impl Config {
         self.batch.check(self.delivery.max_notification_bytes, problems);
         self.dlq.resolve(&self.kafka, problems);
         self.log.check(problems);
+        self.trace.check(problems);
         routes::check(&self.kafka.topics, &self.routes, problems);
     }
 

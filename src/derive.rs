@@ -19,6 +19,7 @@ mod deriver;
 mod envelope;
 mod extract;
 mod notification;
+mod pass_on;
 mod pointer;
 mod reason;
 mod route;
@@ -33,7 +34,9 @@ mod tests;
 mod text;
 mod wanted;
 
+pub use compile::RESERVED_FIELDS;
 pub use deriver::{CommandSink, Deriver, IsDenied, Limits, Options};
+pub use pass_on::{PassOn, PassedHeader};
 pub use reason::{Derivation, MAX_DETAIL_BYTES, Reason, Rejection, Skip};
 pub use route::{MAX_CHANNELS, Route};
 pub use router::{RouteProblem, Router};

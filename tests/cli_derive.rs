@@ -99,6 +99,30 @@ fn dead_letters_are_told_with_their_reason_and_end_with_65() {
 }
 
 #[test]
+fn trace_context_of_the_headers_shows_in_the_notification() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let input = format!(
+        r#"{{"value":{GOOD},"headers":{{"traceparent":"{parent}","tracestate":"a=1","correlation_id":"c"}}}}"#
+    );
+    let flags = ["--format", "json"];
+    let outcome = derive(&flags, &input);
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    assert_eq!(
+        outcome.stdout,
+        format!(
+            "events:repo:a/b\t{{\"id\":\"7\",\"type\":\"push\",\"source_id\":\"a/b\",\"traceparent\":\"{parent}\",\
+             \"correlation_id\":\"c\",\"tracestate\":\"a=1\"}}\n"
+        )
+    );
+    let (_config, config) = file("[trace]\npropagate = []");
+    let outcome = derive(&["--format", "json", "-c", &config], &input);
+    assert_eq!(
+        outcome.stdout,
+        "events:repo:a/b\t{\"id\":\"7\",\"type\":\"push\",\"source_id\":\"a/b\"}\n"
+    );
+}
+
+#[test]
 fn routes_get_keys_headers_and_several_channels_and_need_no_service() {
     let (_config, config) = file(ROUTES);
     let (_records, records) = file(concat!(

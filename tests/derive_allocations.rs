@@ -3,20 +3,23 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
 
+use kafka_redis_bridge::config::Trace;
 use kafka_redis_bridge::derive::{CommandSink, Derivation, Deriver, Limits, Options, Route, RouteSpec};
 use kafka_redis_bridge::record::{Headers, NoHeaders, Record};
 
-/// The system's allocator, counting.
+/// The system's allocator, counting for each thread: the test harness has one of its own.
 struct Counting;
 
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
 
 // SAFETY: every call goes to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller keeps `alloc`'s contract.
         unsafe { System.alloc(layout) }
     }
@@ -27,7 +30,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the pointer came from `System` with this layout.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -51,6 +54,20 @@ struct OneHeader;
 impl Headers for OneHeader {
     fn last(&self, name: &str) -> Option<Option<&[u8]>> {
         (name == "X-GitHub-Event").then_some(Some(b"push"))
+    }
+}
+
+/// A whole trace context, to be passed on.
+struct TraceHeaders;
+
+impl Headers for TraceHeaders {
+    fn last(&self, name: &str) -> Option<Option<&[u8]>> {
+        match name {
+            "traceparent" => Some(Some(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")),
+            "tracestate" => Some(Some(b"rojo=00f067aa0ba902b7,congo=\"t61\"")),
+            "correlation_id" => Some(Some(b"a \"quoted\" id")),
+            _ => OneHeader.last(name),
+        }
     }
 }
 
@@ -91,7 +108,7 @@ fn allocations(route: &Route, headers: &dyn Headers, commands: u16) -> usize {
         value: Some(VALUE.as_bytes()),
         headers,
     };
-    let mut deriver = Deriver::new(Limits::default());
+    let mut deriver = Deriver::new(Limits::default()).passing_on(Trace::default().pass_on());
     let mut sink = Sum::default();
     let denied = |channel: &[u8]| channel.is_empty();
     let mut derive = || {
@@ -106,14 +123,14 @@ fn allocations(route: &Route, headers: &dyn Headers, commands: u16) -> usize {
             matches!(derivation, Derivation::Ready { commands: n } if n == commands),
             "{derivation:?}"
         );
+        assert_eq!(deriver.context().is_some(), headers.last("traceparent").is_some());
     };
     derive();
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = ALLOCATIONS.get();
     (0..1_000).for_each(|_| derive());
-    ALLOCATIONS.load(Ordering::Relaxed) - before
+    ALLOCATIONS.get() - before
 }
 
-/// One test alone, since the counter is the process's.
 #[test]
 fn the_second_record_and_all_after_it_allocate_nothing() {
     assert_eq!(
@@ -126,4 +143,8 @@ fn the_second_record_and_all_after_it_allocate_nothing() {
         0,
         "configured route"
     );
+    for route in [&Route::default_envelope().unwrap(), &webhook_route()] {
+        let commands = u16::try_from(route.channel_count()).unwrap();
+        assert_eq!(allocations(route, &TraceHeaders, commands), 0, "trace context");
+    }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use kafka_redis_bridge::config::Trace;
 use kafka_redis_bridge::derive::{
     CommandSink, Derivation, Deriver, Limits, MAX_CHANNEL_BYTES, MAX_DETAIL_BYTES, Options, Reason, Route,
     RouteSpec,
@@ -38,7 +39,8 @@ fn derive(route: &Route, record: &Record<'_>, cap: usize) -> (Derivation, Vec<(S
     let mut sink = Collected::default();
     let mut deriver = Deriver::new(Limits {
         max_notification_bytes: cap,
-    });
+    })
+    .passing_on(Trace::default().pass_on());
     let derivation = deriver.derive(route, record, Options::default(), &mut sink);
     match &derivation {
         Derivation::Ready { commands } => assert_eq!(usize::from(*commands), sink.0.len()),
@@ -298,6 +300,34 @@ proptest! {
         let (_, commands) = derive(&default_route(), &record(None, value.as_bytes()), 1024);
         prop_assert_eq!(&commands[0].0, &format!("events:u:{digits}"));
         prop_assert_eq!(&commands[0].1, &json!({"id": digits, "type": digits, "source_id": digits}));
+    }
+
+    #[test]
+    fn whatever_headers_say_about_a_trace_the_notification_is_json_within_its_cap(
+        traceparent in prop_oneof!["[0-9a-f-]{53,57}", "00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]", ".{0,60}"],
+        tracestate in prop_oneof![".{0,600}", "[a-z0-9=,\"]{0,600}"],
+        correlation_id in prop::collection::vec(any::<u8>(), 0..200),
+        cap in 64..1200usize,
+    ) {
+        let header = |name: &str, value: &[u8]| (name.to_owned(), Some(value.to_vec()));
+        let headers = vec![
+            header("traceparent", traceparent.as_bytes()),
+            header("tracestate", tracestate.as_bytes()),
+            header("correlation_id", &correlation_id),
+        ];
+        let value = br#"{"id":1,"type":"t","source_type":"u","source_id":"s"}"#;
+        let record = Record { headers: &headers, ..record(None, value) };
+        let (derivation, commands) = derive(&default_route(), &record, cap);
+        prop_assert_eq!(derivation, Derivation::Ready { commands: 1 });
+        let notification = &commands[0].1;
+        if let Some(parent) = notification.get("traceparent") {
+            prop_assert_eq!(parent.as_str().unwrap().len(), 55);
+        } else {
+            prop_assert_eq!(notification.get("tracestate"), None);
+        }
+        if let Some(id) = notification.get("correlation_id") {
+            prop_assert_eq!(id.as_str().unwrap().as_bytes(), &correlation_id);
+        }
     }
 
     #[test]

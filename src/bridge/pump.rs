@@ -130,6 +130,7 @@ impl Pump {
         let limits = Limits {
             max_notification_bytes: parts.config.delivery.max_notification_bytes,
         };
+        let pass_on = parts.config.trace.pass_on();
         let now = Instant::now();
         Self {
             config: parts.config,
@@ -144,7 +145,7 @@ impl Pump {
             health: parts.health,
             status: parts.status,
             stop: parts.stop,
-            deriver: Deriver::new(limits),
+            deriver: Deriver::new(limits).passing_on(pass_on),
             assignment: Assignment::default(),
             rebalance: Rebalance::default(),
             open: Batch::default(),

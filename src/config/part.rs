@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, ConfigError, Delivery, Dlq, Kafka, Log, Override, Redis, load_needed};
+use super::{Config, ConfigError, Delivery, Dlq, Kafka, Log, Override, Redis, Trace, load_needed};
 use crate::derive::RouteSpec;
 
 /// What a command does without.
@@ -29,7 +29,7 @@ const NO_SERVICE: Needs = Needs {
     waived: &["redis.url", "kafka.topics", "kafka.bootstrap_servers"],
 };
 const REDIS_ALONE: Needs = Needs {
-    ignored: &["kafka", "delivery", "batch", "dlq", "http", "routes"],
+    ignored: &["kafka", "delivery", "batch", "dlq", "http", "trace", "routes"],
     waived: &["kafka.topics", "kafka.bootstrap_servers"],
 };
 
@@ -58,6 +58,8 @@ pub struct Derivation {
     pub dlq: Dlq,
     /// What is logged.
     pub log: Log,
+    /// What is passed on from the headers.
+    pub trace: Trace,
     /// How notifications are derived.
     pub routes: Vec<RouteSpec>,
 }
@@ -75,6 +77,7 @@ pub fn load_derivation(
         delivery,
         dlq,
         log,
+        trace,
         routes,
         ..
     } = load_needed(file, env, overrides, needs)?;
@@ -83,6 +86,7 @@ pub fn load_derivation(
         delivery,
         dlq,
         log,
+        trace,
         routes,
     })
 }

@@ -3,17 +3,17 @@
 use super::channel::{Channel, Part};
 use super::envelope::Needed;
 use super::notification::Field;
+use super::pass_on::prefix;
 use super::route::MAX_CHANNELS;
 use super::selector::Selector;
 use super::source::Documents;
 use super::template::{self, Piece};
-use super::text::write_string;
 use super::{Route, RouteProblem, RouteSpec};
 
 const DEFAULT_CHANNEL: &str = "events:{source_type}:{source_id}";
 
 /// Names that a notification has anyway.
-const RESERVED_FIELDS: [&str; 4] = ["id", "type", "source_id", "replayed"];
+pub const RESERVED_FIELDS: [&str; 4] = ["id", "type", "source_id", "replayed"];
 
 /// Placeholders that would make one channel per event.
 const PER_EVENT: [&str; 4] = ["id", "offset", "coordinates", "timestamp"];
@@ -138,11 +138,8 @@ impl Compiler {
     }
 
     fn field(&mut self, name: &str, selector: &Selector) -> Field {
-        let mut prefix = vec![b','];
-        write_string(&mut prefix, name);
-        prefix.push(b':');
         Field {
-            prefix,
+            prefix: prefix(name),
             source: self.documents.source(selector),
         }
     }

@@ -3,12 +3,14 @@
 use super::channel::Channels;
 use super::envelope::Envelope;
 use super::extract::{Leaf, extract};
-use super::notification;
+use super::notification::{self, Shape};
+use super::pass_on::PassOn;
 use super::pointer::Paths;
 use super::scan::Marks;
 use super::source::{Document, Input};
 use super::{Derivation, Reason, Rejection, Route, Skip, Wanted};
 use crate::record::Record;
+use crate::trace::context::TraceContext;
 
 /// Where finished commands go.
 pub trait CommandSink {
@@ -52,6 +54,8 @@ pub struct Options<'a> {
 #[derive(Debug)]
 pub struct Deriver {
     limits: Limits,
+    pass_on: PassOn,
+    context: Option<TraceContext>,
     fields_omitted: u64,
     marks: Marks,
     value: Vec<Leaf>,
@@ -65,6 +69,8 @@ impl Deriver {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            pass_on: PassOn::default(),
+            context: None,
             fields_omitted: 0,
             marks: Marks::default(),
             value: Vec::new(),
@@ -72,6 +78,11 @@ impl Deriver {
             channels: Channels::default(),
             notification: Vec::new(),
         }
+    }
+
+    /// The same, passing these headers on.
+    pub fn passing_on(self, pass_on: PassOn) -> Self {
+        Self { pass_on, ..self }
     }
 
     /// Derives one record. All or none: unless the answer is [`Derivation::Ready`], nothing went to `sink`.
@@ -97,8 +108,13 @@ impl Deriver {
         }
     }
 
-    /// Takes the count of extra fields that were left out of ready notifications, because of the cap or because
-    /// they are not text.
+    /// The trace context of the record that was ready last, if its headers have one and it is looked for.
+    pub fn context(&self) -> Option<TraceContext> {
+        self.context
+    }
+
+    /// Takes the count of extra fields and passed headers that were left out of ready notifications, because of the
+    /// cap or because they are not what they should be.
     pub fn fields_omitted(&mut self) -> u64 {
         std::mem::take(&mut self.fields_omitted)
     }
@@ -133,16 +149,15 @@ impl Deriver {
             return Ok(None);
         }
         self.channels.render(&route.channels, &envelope, &input)?;
-        let max_bytes = self.limits.max_notification_bytes;
-        let fields = &route.fields;
-        let omitted = notification::write(
-            &mut self.notification,
-            &envelope,
-            fields,
-            &input,
-            options.replayed,
-            max_bytes,
-        )?;
+        let shape = Shape {
+            fields: &route.fields,
+            pass_on: &self.pass_on,
+            replayed: options.replayed,
+            max_bytes: self.limits.max_notification_bytes,
+        };
+        let passed = notification::write(&mut self.notification, &envelope, &input, &shape)?;
+        self.context = passed.context;
+        let omitted = passed.omitted;
         match options.denied {
             Some(denied) => self
                 .check_denied(route, options.only, denied)

@@ -2,6 +2,7 @@
 
 use super::envelope::Envelope;
 use super::extract::Kind;
+use super::pass_on::{PassOn, PassedOn};
 use super::source::{Datum, Input, Source};
 use super::text::{has_unpaired_surrogate, write_escaped, write_string};
 use super::{Reason, Rejection};
@@ -15,18 +16,29 @@ pub(super) struct Field {
     pub(super) source: Source,
 }
 
-/// Writes the notification into `out` and returns how many extra fields had to be left out.
+/// What a notification has besides the envelope, and how long it may be.
+pub(super) struct Shape<'a> {
+    pub(super) fields: &'a [Field],
+    pub(super) pass_on: &'a PassOn,
+    pub(super) replayed: bool,
+    pub(super) max_bytes: usize,
+}
+
+/// Writes the notification into `out` and returns what was passed on, and how many extra fields had to be left out.
 ///
 /// The envelope always fits or the record is rejected; extra fields go in while they fit.
 pub(super) fn write(
     out: &mut Vec<u8>,
     envelope: &Envelope<'_>,
-    fields: &[Field],
     input: &Input<'_>,
-    replayed: bool,
-    max_bytes: usize,
-) -> Result<u64, Rejection> {
-    let tail: &[u8] = if replayed { b",\"replayed\":true}" } else { b"}" };
+    shape: &Shape<'_>,
+) -> Result<PassedOn, Rejection> {
+    let max_bytes = shape.max_bytes;
+    let tail: &[u8] = if shape.replayed {
+        b",\"replayed\":true}"
+    } else {
+        b"}"
+    };
     let too_large = || {
         let detail = format!("over {max_bytes} bytes with id, type and source_id alone");
         Rejection::new(Reason::NotificationTooLarge, detail)
@@ -48,12 +60,14 @@ pub(super) fn write(
     if out.len() > room {
         return Err(too_large());
     }
-    let omitted = fields
-        .iter()
+    let fields = shape.fields.iter();
+    let omitted: u64 = fields
         .map(|field| u64::from(!write_field(out, field, input, room)))
         .sum();
+    let mut passed = shape.pass_on.write(out, shape.fields, input, room);
+    passed.omitted += omitted;
     out.extend_from_slice(tail);
-    Ok(omitted)
+    Ok(passed)
 }
 
 /// Writes a field if it is there and fits; false when it had to be left out.

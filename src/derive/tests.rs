@@ -7,6 +7,7 @@ mod configuration;
 mod documents;
 mod envelope;
 mod fields;
+mod pass_on;
 mod routing;
 mod selectors;
 
@@ -33,6 +34,7 @@ struct Case {
     headers: Vec<Header>,
     timestamp_ms: Option<i64>,
     limits: Limits,
+    pass_on: PassOn,
 }
 
 impl Headers for Case {
@@ -49,6 +51,7 @@ fn default() -> Case {
         headers: Vec::new(),
         timestamp_ms: None,
         limits: Limits::default(),
+        pass_on: PassOn::default(),
     }
 }
 
@@ -115,7 +118,7 @@ impl Case {
     /// Derives one value; a rejected record must have published nothing.
     fn run(&self, value: Option<&[u8]>, options: Options<'_>) -> (Derivation, Vec<(String, String)>, u64) {
         let mut sink = Collected::default();
-        let mut deriver = Deriver::new(self.limits);
+        let mut deriver = Deriver::new(self.limits).passing_on(self.pass_on.clone());
         let derivation = deriver.derive(&self.compiled(), &self.record(value), options, &mut sink);
         match &derivation {
             Derivation::Ready { commands } => assert_eq!(usize::from(*commands), sink.0.len()),

@@ -74,7 +74,7 @@ impl Source {
         };
         Ok(Self {
             route,
-            deriver: Deriver::new(limits),
+            deriver: Deriver::new(limits).passing_on(config.trace.pass_on()),
             choice,
         })
     }

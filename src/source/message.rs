@@ -1,6 +1,7 @@
 //! A message of librdkafka as a [`Record`], borrowed.
 
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::cell::OnceCell;
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 
 use rdkafka::bindings as sys;
@@ -10,12 +11,24 @@ use crate::record::{Headers, Record};
 
 /// The headers of a message. Looked up in librdkafka itself: rdkafka's own iterator panics on a header name that
 /// isn't UTF-8, and a producer decides what it writes.
-pub struct MessageHeaders<'a>(&'a BorrowedMessage<'a>);
+///
+/// librdkafka parses the headers of a message when they are first asked for; a message without any costs it as much
+/// each time, so the answer is kept.
+pub struct MessageHeaders<'a> {
+    message: &'a BorrowedMessage<'a>,
+    list: OnceCell<Option<*mut sys::rd_kafka_headers_t>>,
+}
+
+/// The longest name of a header that is looked for.
+const MAX_NAME_BYTES: usize = 256;
 
 impl<'a> MessageHeaders<'a> {
     /// The headers of `message`.
     pub fn of(message: &'a BorrowedMessage<'a>) -> Self {
-        Self(message)
+        Self {
+            message,
+            list: OnceCell::new(),
+        }
     }
 
     /// A copy of all of them in their order. What isn't UTF-8 in a name is replaced.
@@ -46,10 +59,14 @@ impl<'a> MessageHeaders<'a> {
     }
 
     fn list(&self) -> Option<*mut sys::rd_kafka_headers_t> {
+        *self.list.get_or_init(|| self.parse())
+    }
+
+    fn parse(&self) -> Option<*mut sys::rd_kafka_headers_t> {
         let mut headers: *mut sys::rd_kafka_headers_t = ptr::null_mut();
         // SAFETY: the message is alive while it is borrowed; librdkafka parses its headers on the first call and
         // keeps them with the message.
-        let error = unsafe { sys::rd_kafka_message_headers(self.0.ptr(), &raw mut headers) };
+        let error = unsafe { sys::rd_kafka_message_headers(self.message.ptr(), &raw mut headers) };
         let there = error == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && !headers.is_null();
         there.then_some(headers)
     }
@@ -66,8 +83,12 @@ fn bytes<'a>(_owner: &'a MessageHeaders<'_>, value: *const c_void, size: usize) 
 
 impl Headers for MessageHeaders<'_> {
     fn last(&self, name: &str) -> Option<Option<&[u8]>> {
-        let name = CString::new(name).ok()?;
         let headers = self.list()?;
+        // On the stack: this runs for every record.
+        let mut terminated = [0; MAX_NAME_BYTES + 1];
+        let ended = terminated.get_mut(..=name.len())?;
+        ended[..name.len()].copy_from_slice(name.as_bytes());
+        let name = CStr::from_bytes_with_nul(ended).ok()?;
         let mut value: *const c_void = ptr::null();
         let mut size = 0usize;
         // SAFETY: `headers` is valid as long as the message, `name` ends with a zero, the outputs are our own.

@@ -68,7 +68,7 @@ impl DryRun {
         Ok(Self {
             router,
             routes: HashMap::new(),
-            deriver: Deriver::new(limits),
+            deriver: Deriver::new(limits).passing_on(config.trace.pass_on()),
             commands: Commands::default(),
             counts: Counts::default(),
             limit: u64::MAX,

@@ -81,20 +81,19 @@ pub fn verdict(config: &config::Derivation, letter: &StoredLetter) -> Result<Ver
     let limits = Limits {
         max_notification_bytes: config.delivery.max_notification_bytes,
     };
-    Ok(
-        match Deriver::new(limits).derive(&route, &record, options, &mut commands) {
-            Derivation::Ready { .. } => Verdict::Ready {
-                channels: commands.channels,
-                notification: RawValue::from_string(commands.notification)
-                    .map_err(|error| Failure::software(format!("a notification is no JSON: {error}")))?,
-            },
-            Derivation::Skip(skip) => Verdict::Skip {
-                reason: skip.as_str(),
-            },
-            Derivation::Reject(rejection) => Verdict::DeadLetter {
-                reason: rejection.reason.as_str(),
-                detail: rejection.detail.into_owned(),
-            },
+    let mut deriver = Deriver::new(limits).passing_on(config.trace.pass_on());
+    Ok(match deriver.derive(&route, &record, options, &mut commands) {
+        Derivation::Ready { .. } => Verdict::Ready {
+            channels: commands.channels,
+            notification: RawValue::from_string(commands.notification)
+                .map_err(|error| Failure::software(format!("a notification is no JSON: {error}")))?,
         },
-    )
+        Derivation::Skip(skip) => Verdict::Skip {
+            reason: skip.as_str(),
+        },
+        Derivation::Reject(rejection) => Verdict::DeadLetter {
+            reason: rejection.reason.as_str(),
+            detail: rejection.detail.into_owned(),
+        },
+    })
 }

@@ -73,7 +73,8 @@ impl Judge {
             routes: HashMap::new(),
             deriver: Deriver::new(Limits {
                 max_notification_bytes: config.delivery.max_notification_bytes,
-            }),
+            })
+            .passing_on(config.trace.pass_on()),
             source: None,
         })
     }

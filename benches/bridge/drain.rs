@@ -13,7 +13,6 @@ use crate::stage::Stage;
 use crate::{Fallible, say};
 
 pub const PARTITIONS: i32 = 12;
-pub const CODECS: [&str; 2] = ["lz4", "none"];
 
 /// A way to run the bridge.
 struct Variant {
@@ -89,7 +88,7 @@ pub struct Cores {
 /// Runs the scenario.
 pub fn run(stage: &Stage, settings: &Settings) -> Fallible<Vec<Row>> {
     let mut rows = Vec::new();
-    for codec in CODECS {
+    for codec in settings.codecs() {
         let topic = stage.kafka.topic(PARTITIONS);
         say!("drain: writing {} records, {codec}", settings.records);
         records::fill(stage.kafka.client(), &topic, PARTITIONS, settings.records, codec)?;

@@ -3,24 +3,37 @@
 //! - [`floor`] is the yardstick, a process like the bridge: the least that does the work,
 //! - [`records`] says what the records look like and fills topics,
 //! - [`stage`] starts the servers and who is measured, [`meter`] measures both from outside and the same way,
-//! - [`drain`] is a scenario.
+//! - [`drain`], [`latency`], [`memory`] and [`idle`] are the scenarios,
+//! - [`environment`] says where and with what, [`targets`] what is aimed at, [`report`] is the JSON file and
+//!   [`tables`] what people read.
 #![allow(missing_docs, reason = "a program, not a library")]
 
 mod drain;
+mod environment;
 mod floor;
+mod idle;
+mod latency;
+mod memory;
 mod meter;
 mod records;
+mod report;
 mod settings;
 mod spread;
 mod stage;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod tables;
+mod targets;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use environment::{Environment, Machine};
+use report::Report;
 use settings::{Role, Scenario, Settings};
 use stage::Stage;
+use tables::Style;
 
 /// What can go wrong is told and ends the program.
 pub type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
@@ -32,10 +45,11 @@ macro_rules! say {
 }
 
 fn main() -> ExitCode {
-    let settings = Settings::parse();
-    let done = match &settings.role {
-        Some(Role::Floor(arguments)) => floor::run(arguments).map_err(Into::into),
-        None => run(&settings),
+    let settings = Settings::parse().effective();
+    let done = match (&settings.role, &settings.markdown) {
+        (Some(Role::Floor(arguments)), _) => floor::run(arguments).map_err(Into::into),
+        (None, Some(file)) => print_markdown(file),
+        (None, None) => measure(&settings),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,16 +60,41 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(settings: &Settings) -> Fallible<()> {
-    let stage = Stage::start()?;
+fn print_markdown(file: &Path) -> Fallible<()> {
+    print!("{}", tables::render(&Report::read(file)?, Style::Markdown));
+    Ok(())
+}
+
+fn measure(settings: &Settings) -> Fallible<()> {
+    let machine = Machine::here()?;
+    let stage = Stage::start(settings)?;
     if settings.serve {
         return stage.serve(settings);
     }
+    let mut report = Report {
+        environment: Environment::of(&stage, settings, machine)?,
+        drain: Vec::new(),
+        latency: Vec::new(),
+        memory: Vec::new(),
+        idle: Vec::new(),
+        targets: Vec::new(),
+    };
     if settings.wants(Scenario::Drain) {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&drain::run(&stage, settings)?)?
-        );
+        report.drain = drain::run(&stage, settings)?;
     }
+    if settings.wants(Scenario::Latency) {
+        report.latency = latency::run(&stage, settings)?;
+    }
+    if settings.wants(Scenario::Memory) {
+        report.memory = memory::run(&stage, settings)?;
+    }
+    if settings.wants(Scenario::Idle) {
+        report.idle = idle::run(&stage, settings)?;
+    }
+    report.targets = targets::of(&report);
+    print!("{}", tables::render(&report, Style::Terminal));
+    let file = settings.json.clone().unwrap_or_else(|| report.default_file());
+    report.write(&file)?;
+    say!("written to {}", file.display());
     Ok(())
 }

@@ -28,4 +28,13 @@ impl Spread {
             max: at(values.len().wrapping_sub(1)),
         }
     }
+
+    /// In another unit.
+    pub fn times(self, factor: f64) -> Self {
+        Self {
+            median: self.median * factor,
+            min: self.min * factor,
+            max: self.max * factor,
+        }
+    }
 }

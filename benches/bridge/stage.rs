@@ -1,18 +1,20 @@
 //! A real Kafka and a real Redis of this run's own, and who is measured on them.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::settings::Settings;
-use crate::support::cli;
 use crate::support::kafka::{Kafka, fresh};
 use crate::support::private_broker::PrivateBroker;
 use crate::support::redis::{RedisServer, free_port};
+use crate::support::{cli, http};
 use crate::{Fallible, drain, records};
 
 /// Several copies that start at once are to be members of the group's first generation, so that the work is shared
 /// from the first record on.
-const JOIN_TOGETHER: &str = "group.initial.rebalance.delay.ms=3000";
+const JOIN_TOGETHER: Duration = Duration::from_secs(3);
 
 /// The servers; ended on drop.
 pub struct Stage {
@@ -24,8 +26,10 @@ pub struct Stage {
 
 impl Stage {
     /// Starts them.
-    pub fn start() -> Fallible<Self> {
-        let broker = PrivateBroker::start_with("the benchmark", &["--property", JOIN_TOGETHER])
+    pub fn start(settings: &Settings) -> Fallible<Self> {
+        let delay = settings.rest(JOIN_TOGETHER).as_millis();
+        let delay = format!("group.initial.rebalance.delay.ms={delay}");
+        let broker = PrivateBroker::start_with("the benchmark", &["--property", &delay])
             .ok_or("no Kafka could be started: see scripts/kafka --help")?;
         Ok(Self {
             kafka: broker.kafka(),
@@ -45,13 +49,30 @@ impl Stage {
         Ok(self.redis.pid().ok_or("redis-server has ended")?)
     }
 
-    fn redis_address(&self) -> String {
+    /// The broker's version, from its own log.
+    pub fn kafka_version(&self) -> Fallible<String> {
+        let log = std::fs::read_to_string(self.broker.dir().join("kafka.log"))?;
+        let version = log
+            .split_once("Kafka version: ")
+            .and_then(|(_, rest)| rest.split_whitespace().next());
+        Ok(version.unwrap_or("unknown").to_owned())
+    }
+
+    /// The server's version.
+    pub fn redis_version(&self) -> Fallible<String> {
+        let info: String = self.redis.try_query(&["INFO", "server"])?;
+        let line = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
+        Ok(line.unwrap_or("unknown").to_owned())
+    }
+
+    /// Where Redis listens.
+    pub fn redis_address(&self) -> String {
         format!("127.0.0.1:{}", self.redis.port())
     }
 
     /// Lets people profile: topics as `drain` has them, and how to run floor and bridge on them, until Ctrl-C.
     pub fn serve(&self, settings: &Settings) -> Fallible<()> {
-        for codec in drain::CODECS {
+        for codec in settings.codecs() {
             let topic = self.kafka.topic(drain::PARTITIONS);
             records::fill(
                 self.kafka.client(),
@@ -92,7 +113,7 @@ impl Stage {
             .args(["--topic", topic, "--partitions", &partitions.to_string()])
             .args(["--redis", &self.redis_address()])
             .args(options);
-        Process::spawn(command, &self.dir.path().join(fresh("floor")))
+        Process::spawn(command, &self.dir.path().join(fresh("floor")), None)
     }
 
     /// Starts copies of the bridge on a topic, in a group of their own; `more` goes into the configuration's file.
@@ -110,7 +131,11 @@ impl Stage {
             std::fs::write(&file, self.configuration(topic, &group, start_from, port) + more)?;
             let mut command = cli::command();
             command.args(["run", "--config"]).arg(&file);
-            Process::spawn(command, &file.with_extension("log"))
+            Process::spawn(
+                command,
+                &file.with_extension("log"),
+                Some(([127, 0, 0, 1], port).into()),
+            )
         };
         (0..copies).map(copy).collect()
     }
@@ -130,10 +155,11 @@ impl Stage {
 pub struct Process {
     child: Child,
     log: PathBuf,
+    http: Option<SocketAddr>,
 }
 
 impl Process {
-    fn spawn(mut command: Command, log: &Path) -> Fallible<Self> {
+    fn spawn(mut command: Command, log: &Path, http: Option<SocketAddr>) -> Fallible<Self> {
         let file = std::fs::File::create(log)?;
         let child = command
             .stdin(Stdio::null())
@@ -143,6 +169,7 @@ impl Process {
         Ok(Self {
             child,
             log: log.to_owned(),
+            http,
         })
     }
 
@@ -159,6 +186,11 @@ impl Process {
         let log = std::fs::read_to_string(&self.log)?;
         let from = log.char_indices().rev().nth(2000).map_or(0, |(index, _)| index);
         Err(format!("what is measured ended with {status}:\n{}", &log[from..]).into())
+    }
+
+    /// Asks a copy of the bridge for a page.
+    pub fn get(&self, path: &str) -> Option<http::Response> {
+        http::get(self.http?, path).ok()
     }
 }
 

@@ -11,6 +11,7 @@ mod intake;
 mod lag;
 mod lane;
 mod letters;
+mod parked;
 mod pauses;
 mod pump;
 mod rebalance;
@@ -42,6 +43,7 @@ use crate::publish::verdict::Policy;
 use crate::publish::writer::{Settings, WINDOW, Writer};
 use crate::source::client::consumer;
 use crate::source::context::Context;
+use crate::source::records::Records;
 use crate::source::resolve::{Resolver, Topics};
 
 pub use startup::{find_topics, missing_text, wait_for_kafka};
@@ -155,10 +157,13 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
     let refresher = Refresher::new(metrics.lag.clone(), &config.kafka, Arc::clone(&stop))
         .map_err(|error| Failure::config(format!("kafka.properties: {error}")))?;
     spawn("lag", move || refresher.run())?;
+    let records = Records::new(Arc::clone(&consumer))
+        .ok_or_else(|| Failure::software("librdkafka gives no queue for records"))?;
     let parts = pump::Parts {
         config: Arc::new(config),
         router,
         consumer,
+        records,
         events,
         starts,
         writer,

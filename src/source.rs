@@ -1,7 +1,8 @@
 //! The way from Kafka: the consumer of the group, which partitions it has, and where each of them starts.
 //!
 //! [`client`] builds clients and [`context`] queues what librdkafka reports; [`start`] is the pure rule for start
-//! positions and [`resolve`] carries it out beside the polling thread; [`assignment`] is the table of partitions.
+//! positions and [`resolve`] carries it out beside the polling thread; [`assignment`] is the table of partitions, and
+//! [`records`] takes what was fetched of them.
 //! [`range`] reads a part of a topic without the group, for commands; [`extent`] and
 //! [`peek`] ask about logs, for lag.
 
@@ -13,6 +14,7 @@ pub mod message;
 pub mod peek;
 pub mod range;
 mod reader;
+pub mod records;
 pub mod resolve;
 pub mod span;
 pub mod start;

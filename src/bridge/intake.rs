@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use rdkafka::message::{BorrowedMessage, Message as _};
-
 use super::lane::OpenPart;
 use super::pump::Pump;
 use crate::derive::{CommandSink, Derivation, Options, Reason, Rejection};
@@ -13,7 +11,7 @@ use crate::observe::books::{AbandonReason, DropReason, Outcome, SkipReason};
 use crate::observe::metrics::now_ms;
 use crate::progress::{Offset, Position, Progress};
 use crate::publish::batch::NO_TIMESTAMP;
-use crate::source::message::{MessageHeaders, record};
+use crate::source::message::{Message, MessageHeaders, record};
 
 /// Where a record belongs.
 enum Place {
@@ -26,12 +24,8 @@ enum Place {
 }
 
 impl Pump {
-    /// Takes one record from Kafka.
-    pub(super) fn take(&mut self, message: &BorrowedMessage<'_>) {
-        // A record of a partition that has just been given away is its next owner's.
-        let Some(slot) = self.assignment.find(message.topic(), message.partition()) else {
-            return;
-        };
+    /// Takes one record of a partition.
+    pub(super) fn take(&mut self, slot: u32, message: Message<'_>) {
         match self.place(slot, Offset(message.offset())) {
             Place::New => self.take_new(slot, message),
             Place::Again(channels) => self.take_again(slot, message, channels),
@@ -88,10 +82,12 @@ impl Pump {
         partition.generation = generation;
         partition.progress = Progress::new(Position(offset.0));
         let allowance = super::rebalance::allowance(&self.config);
+        let parked = std::mem::take(&mut partition.state.parked);
         partition.state = super::lane::Lane::new(allowance);
+        partition.state.parked = parked;
     }
 
-    fn take_new(&mut self, slot: u32, message: &BorrowedMessage<'_>) {
+    fn take_new(&mut self, slot: u32, message: Message<'_>) {
         let Some(partition) = self.assignment.get_mut(slot) else {
             return;
         };
@@ -130,7 +126,7 @@ impl Pump {
     }
 
     /// A record of which some channels were refused comes by once more.
-    fn take_again(&mut self, slot: u32, message: &BorrowedMessage<'_>, channels: u16) {
+    fn take_again(&mut self, slot: u32, message: Message<'_>, channels: u16) {
         let offset = Offset(message.offset());
         if self.is_refusal_final(slot, offset) {
             self.remember_denied(slot, message, channels);
@@ -156,7 +152,7 @@ impl Pump {
     pub(super) fn derive(
         &mut self,
         slot: u32,
-        message: &BorrowedMessage<'_>,
+        message: Message<'_>,
         only: Option<u16>,
     ) -> Option<Derivation> {
         let partition = self.assignment.get(slot)?;
@@ -174,7 +170,7 @@ impl Pump {
         Some(self.deriver.derive(route, &record, options, &mut self.open))
     }
 
-    fn remember_denied(&mut self, slot: u32, message: &BorrowedMessage<'_>, channels: u16) {
+    fn remember_denied(&mut self, slot: u32, message: Message<'_>, channels: u16) {
         struct Channels(Vec<Vec<u8>>);
         impl CommandSink for Channels {
             fn publish(&mut self, channel: &[u8], _payload: &[u8]) {
@@ -200,18 +196,17 @@ impl Pump {
         }
     }
 
-    fn is_too_old(&self, message: &BorrowedMessage<'_>) -> bool {
+    fn is_too_old(&self, message: Message<'_>) -> bool {
         let Some(max_age) = self.config.delivery.max_age else {
             return false;
         };
         let age = message
-            .timestamp()
-            .to_millis()
+            .timestamp_ms()
             .map(|timestamp| now_ms().saturating_sub(timestamp));
         age.is_some_and(|age| u128::try_from(age).is_ok_and(|age| age > max_age.as_millis()))
     }
 
-    fn skip(&mut self, slot: u32, message: &BorrowedMessage<'_>, reason: SkipReason) {
+    fn skip(&mut self, slot: u32, message: Message<'_>, reason: SkipReason) {
         if let Some(partition) = self.assignment.get_mut(slot) {
             partition.progress.settle_at_once(Offset(message.offset()));
             self.ledger
@@ -232,20 +227,20 @@ impl Pump {
         }
     }
 
-    fn hold(&mut self, slot: u32, message: &BorrowedMessage<'_>) {
+    fn hold(&mut self, slot: u32, message: Message<'_>) {
         if let Some(partition) = self.assignment.get_mut(slot) {
-            let timestamp = message.timestamp().to_millis().unwrap_or(NO_TIMESTAMP);
+            let timestamp = message.timestamp_ms().unwrap_or(NO_TIMESTAMP);
             partition.progress.hold(Offset(message.offset()), timestamp);
         }
     }
 
     /// The commands are in the open batch: enters where they came from.
-    fn enter_batch(&mut self, slot: u32, message: &BorrowedMessage<'_>, channels: u16) {
+    fn enter_batch(&mut self, slot: u32, message: Message<'_>, channels: u16) {
         let Some(partition) = self.assignment.get_mut(slot) else {
             return;
         };
         let offset = Offset(message.offset());
-        let timestamp = message.timestamp().to_millis().unwrap_or(NO_TIMESTAMP);
+        let timestamp = message.timestamp_ms().unwrap_or(NO_TIMESTAMP);
         let here = partition.state.open.filter(|open| open.batch == self.open_number);
         let part = match here {
             Some(open) if partition.progress.join(open.span, offset) => open.part,
@@ -264,7 +259,7 @@ impl Pump {
     }
 
     /// The same for a record that is a span of its own already.
-    fn enter_batch_again(&mut self, slot: u32, message: &BorrowedMessage<'_>, channels: u16) {
+    fn enter_batch_again(&mut self, slot: u32, message: Message<'_>, channels: u16) {
         let Some(partition) = self.assignment.get_mut(slot) else {
             return;
         };
@@ -273,12 +268,12 @@ impl Pump {
             refusal.under_way = true;
         }
         let part = self.open.start_part(slot, partition.generation, offset);
-        let timestamp = message.timestamp().to_millis().unwrap_or(NO_TIMESTAMP);
+        let timestamp = message.timestamp_ms().unwrap_or(NO_TIMESTAMP);
         self.open.add(part, channels, offset, timestamp);
     }
 
     /// The record, already held, can't become a notification.
-    fn reject(&mut self, slot: u32, message: &BorrowedMessage<'_>, rejection: &Rejection) {
+    fn reject(&mut self, slot: u32, message: Message<'_>, rejection: &Rejection) {
         let offset = Offset(message.offset());
         if rejection.reason == Reason::ChannelDenied && !self.is_at_least_once() {
             return self.settle_one(slot, offset, Outcome::Dropped(DropReason::ChannelDenied));

@@ -8,6 +8,7 @@ use super::lag::Retention;
 use crate::dlq::guard::{Allowance, Guard};
 use crate::dlq::producer::Parcel;
 use crate::progress::{Offset, Position};
+use crate::source::records::Fetched;
 
 /// Dead letters of one partition that may wait for their acknowledgement.
 pub const MAX_LETTERS: usize = 128;
@@ -90,7 +91,6 @@ pub struct Refusals {
 }
 
 /// Everything of one partition.
-#[derive(Debug)]
 pub struct Lane {
     /// Where it stands in the open batch.
     pub open: Option<OpenPart>,
@@ -100,6 +100,9 @@ pub struct Lane {
     pub guard: Guard,
     /// Its refused channels.
     pub refusals: Refusals,
+    /// Records that were taken from librdkafka and wait until the partition is read again, in order. librdkafka goes
+    /// on behind them. No more than one take holds: a paused partition gets no new ones.
+    pub parked: VecDeque<Fetched>,
     /// What retention takes before it is read.
     pub retention: Retention,
     /// The assignment it belongs to has no route; told once.
@@ -114,6 +117,7 @@ impl Lane {
             letters: Letters::default(),
             guard: Guard::new(allowance),
             refusals: Refusals::default(),
+            parked: VecDeque::new(),
             retention: Retention::default(),
             no_route_told: false,
         }

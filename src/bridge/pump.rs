@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
 use tokio::sync::mpsc;
 
 use super::denied::DeniedChannels;
@@ -29,12 +30,13 @@ use crate::publish::writer::WINDOW;
 use crate::source::assignment::{Assignment, PauseReason};
 use crate::source::client::Consumer;
 use crate::source::context::Event;
+use crate::source::records::{MAX_TAKEN, Records};
 use crate::source::resolve::{Resolved, TopicPartition};
 
 /// How long a turn waits for records at most: everything that is due happens that late at worst.
 const IDLE_WAIT: Duration = Duration::from_millis(50);
-/// Records read in one turn before anything else gets its chance.
-const RECORDS_PER_TURN: usize = 1024;
+/// How often records are taken in one turn before anything else gets its chance, [`MAX_TAKEN`] at most each time.
+const TAKES_PER_TURN: usize = 4;
 /// Waiting for Redis for longer than this pauses all partitions, so that Kafka can be polled meanwhile.
 const STALL_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a turn waits for a batch to come back.
@@ -65,6 +67,7 @@ pub struct Parts {
     pub config: Arc<Config>,
     pub router: Router,
     pub consumer: Arc<Consumer>,
+    pub records: Records,
     pub events: Receiver<Event>,
     pub starts: StartsHandle,
     pub writer: WriterHandle,
@@ -83,6 +86,7 @@ pub struct Pump {
     pub(super) config: Arc<Config>,
     pub(super) router: Router,
     pub(super) consumer: Arc<Consumer>,
+    pub(super) records: Records,
     pub(super) events: Receiver<Event>,
     pub(super) starts: StartsHandle,
     pub(super) writer: WriterHandle,
@@ -100,6 +104,8 @@ pub struct Pump {
     pub(super) open_number: u64,
     /// Emptied batches, to be filled again.
     spare: Vec<Batch>,
+    /// Some partition has records that were taken from librdkafka and wait here.
+    pub(super) any_parked: bool,
     /// Batches handed over and not back.
     pub(super) outstanding: usize,
     /// Since when nothing could be read because Redis takes nothing.
@@ -136,6 +142,7 @@ impl Pump {
             config: parts.config,
             router: parts.router,
             consumer: parts.consumer,
+            records: parts.records,
             events: parts.events,
             starts: parts.starts,
             writer: parts.writer,
@@ -151,6 +158,7 @@ impl Pump {
             open: Batch::default(),
             open_number: 0,
             spare: Vec::with_capacity(WINDOW + 1),
+            any_parked: false,
             outstanding: 0,
             stalled_since: None,
             backpressure: false,
@@ -194,6 +202,7 @@ impl Pump {
     pub(super) fn chores(&mut self) {
         let now = Instant::now();
         self.health.turned();
+        self.serve_events(Duration::ZERO);
         self.metrics.last_poll.set(now_ms() as f64 / 1000.0);
         self.take_returned();
         self.take_receipts();
@@ -225,35 +234,48 @@ impl Pump {
 
     /// Reads what is there. Waits for records only when nothing waits to be sent.
     fn read(&mut self, patience: Duration) {
-        let consumer = Arc::clone(&self.consumer);
-        for _ in 0..RECORDS_PER_TURN {
+        if !self.take_parked() {
+            return;
+        }
+        for _ in 0..TAKES_PER_TURN {
             let wait = if self.open.is_empty() {
                 patience
             } else {
                 Duration::ZERO
             };
-            match consumer.poll(wait) {
-                Some(Ok(message)) => self.take(&message),
-                Some(Err(error)) => self.read_failed(&error),
-                None => {
-                    self.send_or_wait();
-                    return;
-                }
+            let room = self.config.batch.max_records.saturating_sub(self.open.records());
+            if !self.records.take(room.min(MAX_TAKEN), wait) {
+                return self.send_or_wait();
             }
-            if self.is_full() {
-                self.send();
-                if self.is_full() {
-                    return;
+            while let Some(fetched) = self.records.pop() {
+                self.receive(fetched);
+                if !self.make_room() {
+                    return self.park_rest();
                 }
             }
         }
     }
 
-    fn read_failed(&mut self, error: &KafkaError) {
-        // Others are counted and logged by the context's error callback; librdkafka goes on by itself.
-        if let KafkaError::MessageConsumptionFatal(code) = error {
-            tracing::error!(%code, "Kafka refuses this member for good");
-            self.fatal = Some(Exit::Software);
+    /// Sends the open batch when it is full. Returns whether another record can enter it.
+    pub(super) fn make_room(&mut self) -> bool {
+        !self.is_full() || (self.send() && !self.is_full())
+    }
+
+    /// Lets rdkafka serve what isn't records: rebalances, errors, answers to commits.
+    fn serve_events(&mut self, patience: Duration) {
+        match Arc::clone(&self.consumer).poll(patience) {
+            // Only a partition whose queue librdkafka didn't forward sends its records this way, and then all of them.
+            Some(Ok(message)) => {
+                if let Some(slot) = self.assignment.find(message.topic(), message.partition()) {
+                    self.take(slot, (&message).into());
+                }
+            }
+            Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                tracing::error!(%code, "Kafka refuses this member for good");
+                self.fatal = Some(Exit::Software);
+            }
+            // Others are counted and logged by the context's error callback; librdkafka goes on by itself.
+            Some(Err(_)) | None => {}
         }
     }
 
@@ -318,11 +340,7 @@ impl Pump {
             self.backpressure = true;
             self.pause_all(PauseReason::Backpressure, true);
         }
-        match Arc::clone(&self.consumer).poll(RETURN_WAIT) {
-            Some(Ok(message)) => self.take(&message),
-            Some(Err(error)) => self.read_failed(&error),
-            None => {}
-        }
+        self.serve_events(RETURN_WAIT);
         self.take_returned();
         self.send();
     }

@@ -116,6 +116,7 @@ impl Pump {
         }
         let mut list = TopicPartitionList::with_capacity(resolved.len());
         for start in &resolved {
+            self.records.forward(&start.topic, start.partition);
             let added = list.add_partition_offset(
                 &start.topic,
                 start.partition,

@@ -113,6 +113,11 @@ impl Pump {
             .add_partition_offset(&topic, number, KafkaOffset::Offset(first.0))
             .and_then(|()| self.consumer.seek_partitions(list, SEEK_TIMEOUT))
             .and_then(|list| list.elements().iter().try_for_each(|element| element.error()));
+        let partition = self.assignment.get_mut(slot);
+        if let (Ok(()), Some(partition)) = (&sought, partition) {
+            // They come again.
+            partition.state.parked.clear();
+        }
         if let Err(error) = sought {
             tracing::warn!(topic = &*topic, partition = number, offset = first.0, %error, "going back failed");
             if let Some(partition) = self.assignment.get_mut(slot) {

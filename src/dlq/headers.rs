@@ -3,14 +3,14 @@
 use std::ffi::CString;
 
 use rdkafka::bindings as sys;
-use rdkafka::message::{BorrowedHeaders, BorrowedMessage, OwnedHeaders};
+use rdkafka::message::{BorrowedHeaders, OwnedHeaders};
 
 use super::letter::OURS;
 use crate::record::Headers as _;
-use crate::source::message::MessageHeaders;
+use crate::source::message::{Message, MessageHeaders};
 
 /// The text of the last header of that name.
-pub(super) fn last(message: &BorrowedMessage<'_>, name: &str) -> Option<String> {
+pub(super) fn last(message: Message<'_>, name: &str) -> Option<String> {
     let headers = MessageHeaders::of(message);
     headers
         .last(name)

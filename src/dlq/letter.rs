@@ -3,12 +3,13 @@
 //! Names after KIP-1191 (share groups' dead-letter queues) where it has one.
 
 use jiff::Timestamp;
-use rdkafka::message::{BorrowedMessage, Header, Message as _, OwnedHeaders};
+use rdkafka::message::{Header, OwnedHeaders};
 use sha2::{Digest, Sha256};
 
 use super::headers::{last, without_ours};
 use super::stored::StoredLetter;
 use crate::derive::Rejection;
+use crate::source::message::Message;
 
 /// The topic that the record was read from.
 pub const TOPIC: &str = "__dlq.errors.topic";
@@ -73,7 +74,7 @@ pub struct Letter {
 
 impl Letter {
     /// The dead letter of `message`, which `group` gives up because of `rejection`.
-    pub fn new(message: &BorrowedMessage<'_>, group: &str, rejection: &Rejection) -> Self {
+    pub fn new(message: Message<'_>, group: &str, rejection: &Rejection) -> Self {
         // A record that has been a dead letter before keeps the coordinates of its first failure.
         let earlier = |name: &str| last(message, name);
         let first = earlier(TOPIC).zip(earlier(PARTITION)).zip(earlier(OFFSET));
@@ -86,8 +87,7 @@ impl Letter {
         });
         let own = || {
             message
-                .timestamp()
-                .to_millis()
+                .timestamp_ms()
                 .and_then(|ms| Timestamp::from_millisecond(ms).ok())
         };
         let history = History {
@@ -97,7 +97,7 @@ impl Letter {
         };
         Self {
             key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().map(<[u8]>::to_vec),
+            value: message.value().map(<[u8]>::to_vec),
             original_headers: original_headers(message),
             ours: history.headers(group, rejection),
             omitted: Omitted::Nothing,
@@ -206,8 +206,8 @@ impl History {
 }
 
 /// A copy of the headers that the record had before it became a dead letter.
-pub fn original_headers(message: &BorrowedMessage<'_>) -> Option<OwnedHeaders> {
-    message.headers().map(without_ours)
+pub fn original_headers<'a>(message: impl Into<Message<'a>>) -> Option<OwnedHeaders> {
+    message.into().header_list().map(without_ours)
 }
 
 fn rfc3339(time: Timestamp) -> String {

@@ -1,7 +1,7 @@
 //! A message of librdkafka as a [`Record`], borrowed.
 
 use std::cell::OnceCell;
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
 
 use rdkafka::bindings as sys;

@@ -1,11 +1,11 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench lint kafka clean
+.PHONY: help build demo test bench bench-micro lint kafka clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the program: target/release/kafka-redis-bridge
 	@cargo build --release --locked
@@ -20,6 +20,9 @@ test: ## Run every test, on a real Kafka and a real Redis; make test ARGS="--tes
 
 bench: ## Measure the bridge against the floor; make bench ARGS="--only drain --rounds 5"
 	@scripts/bench $(ARGS)
+
+bench-micro: ## Measure the single stages, without servers; make bench-micro ARGS=derive
+	@cargo bench --quiet --locked --bench micro -- $(ARGS)
 
 lint: ## Formatting, clippy, cargo-deny, ShellCheck
 	@scripts/lint

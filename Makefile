@@ -1,6 +1,6 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-micro lint kafka clean
+.PHONY: help build demo test bench bench-micro lint faults soak storm kafka clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
@@ -23,6 +23,15 @@ bench: ## Measure the bridge against the floor; make bench ARGS="--only drain --
 
 bench-micro: ## Measure the single stages, without servers; make bench-micro ARGS=derive
 	@cargo bench --quiet --locked --bench micro -- $(ARGS)
+
+faults: ## Break everything, lose nothing: the fault matrix; make faults ONLY=redis-restart SEED=7 ARGS=--quick
+	@scripts/faults $(ARGS)
+
+soak: ## One hour with everything slow: the memory stays flat
+	@scripts/faults --only slow-everything --memory-minutes 60 $(ARGS)
+
+storm: ## Random faults for a while; make storm MINUTES=10 SEED=7
+	@scripts/faults --storm $(or $(MINUTES),10) $(ARGS)
 
 lint: ## Formatting, clippy, cargo-deny, ShellCheck
 	@scripts/lint

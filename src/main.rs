@@ -8,6 +8,10 @@ use kafka_redis_bridge::commands::Cli;
 use kafka_redis_bridge::exit::Exit;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "broken-commit-first")]
+    eprintln!(
+        "THIS BUILD IS BROKEN ON PURPOSE AND LOSES RECORDS: feature broken-commit-first, for tests alone"
+    );
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

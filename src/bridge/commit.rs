@@ -8,7 +8,7 @@ use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 use super::lane::Lane;
 use super::pump::Pump;
 use crate::exit::Exit;
-use crate::progress::Position;
+use crate::progress::{Position, Progress};
 use crate::source::assignment::{Partition, PauseReason};
 use crate::source::client::commit;
 
@@ -40,7 +40,7 @@ impl Pump {
         }
         let mut list = TopicPartitionList::new();
         for partition in self.assignment.iter_mut().filter(|partition| chosen(partition)) {
-            let position = partition.progress.position();
+            let position = to_commit(&partition.progress);
             if position != partition.committed && !partition.paused.contains(PauseReason::Fenced) {
                 let mut element = list.add_partition(&partition.topic, partition.number);
                 element.set_metadata(&*partition.note);
@@ -111,4 +111,16 @@ impl Pump {
             tracing::warn!(%error, "a commit failed; trying again");
         }
     }
+}
+
+/// What may be committed of a partition.
+#[cfg(not(feature = "broken-commit-first"))]
+fn to_commit(progress: &Progress) -> Position {
+    progress.position()
+}
+
+/// What must not be committed: what was read, whether or not it has come out. For the suite of faults to catch.
+#[cfg(feature = "broken-commit-first")]
+fn to_commit(progress: &Progress) -> Position {
+    progress.delivered()
 }

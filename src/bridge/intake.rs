@@ -1,10 +1,8 @@
 //! A record comes in: it is derived while it is still borrowed, and its commands enter the open batch.
 
-use std::time::Instant;
-
 use super::lane::OpenPart;
 use super::pump::Pump;
-use crate::derive::{CommandSink, Derivation, Options, Reason, Rejection};
+use crate::derive::{Derivation, Options, Reason, Rejection};
 use crate::dlq::letter::Letter;
 use crate::dlq::producer::Parcel;
 use crate::observe::books::{AbandonReason, DropReason, Outcome, SkipReason};
@@ -168,32 +166,6 @@ impl Pump {
             denied: if denied.is_empty() { None } else { Some(&is_denied) },
         };
         Some(self.deriver.derive(route, &record, options, &mut self.open))
-    }
-
-    fn remember_denied(&mut self, slot: u32, message: Message<'_>, channels: u16) {
-        struct Channels(Vec<Vec<u8>>);
-        impl CommandSink for Channels {
-            fn publish(&mut self, channel: &[u8], _payload: &[u8]) {
-                self.0.push(channel.to_vec());
-            }
-        }
-        let Some(partition) = self.assignment.get(slot) else {
-            return;
-        };
-        let Some(route) = &partition.route else { return };
-        let headers = MessageHeaders::of(message);
-        let record = record(message, &partition.topic, &headers);
-        let mut refused = Channels(Vec::new());
-        let options = Options {
-            replayed: false,
-            only: Some(u64::from(channels)),
-            ..Options::default()
-        };
-        // Derived before with the same result; only the names are of interest.
-        let _ = self.deriver.derive(route, &record, options, &mut refused);
-        for channel in refused.0 {
-            self.denied.insert(channel, Instant::now());
-        }
     }
 
     fn is_too_old(&self, message: Message<'_>) -> bool {

@@ -8,9 +8,11 @@ use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::lane::Refusal;
 use super::pump::Pump;
+use crate::derive::{CommandSink, Options};
 use crate::observe::books::{DropReason, Outcome};
 use crate::progress::Offset;
 use crate::source::assignment::PauseReason;
+use crate::source::message::{Message, MessageHeaders, record};
 
 /// A refused channel is tried again this often, more or less.
 const RETRIES: u32 = 4;
@@ -57,6 +59,39 @@ impl Pump {
             self.health.redis().refuses_all_channels();
         }
         others_succeed || !self.is_at_least_once()
+    }
+
+    pub(super) fn remember_denied(&mut self, slot: u32, message: Message<'_>, channels: u16) {
+        struct Channels(Vec<Vec<u8>>);
+        impl CommandSink for Channels {
+            fn publish(&mut self, channel: &[u8], _payload: &[u8]) {
+                self.0.push(channel.to_vec());
+            }
+        }
+        let Some(partition) = self.assignment.get(slot) else {
+            return;
+        };
+        let Some(route) = &partition.route else { return };
+        let headers = MessageHeaders::of(message);
+        let record = record(message, &partition.topic, &headers);
+        let mut refused = Channels(Vec::new());
+        let options = Options {
+            replayed: false,
+            only: Some(u64::from(channels)),
+            ..Options::default()
+        };
+        // Derived before with the same result; only the names are of interest.
+        let _ = self.deriver.derive(route, &record, options, &mut refused);
+        for channel in refused.0 {
+            let name = String::from_utf8_lossy(&channel).into_owned();
+            if self.denied.insert(channel, Instant::now()) {
+                tracing::warn!(
+                    channel = name,
+                    "Redis refuses this user the channel: its records are dead letters, or dropped in best_effort; \
+                     grant it with ACL SETUSER <user> &<pattern>"
+                );
+            }
+        }
     }
 
     /// The record is settled one way or another.

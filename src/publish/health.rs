@@ -33,6 +33,10 @@ struct State {
     down_since: Option<Instant>,
     /// Only a publish that succeeds shows that the permission to publish is there.
     publish_refused: bool,
+    /// A publish had no answer: only one that is answered, or an answer with nothing to publish, ends that.
+    publish_unanswered: bool,
+    /// That the circuit is open was logged in this outage.
+    circuit_told: bool,
     logged_at: Option<Instant>,
 }
 
@@ -57,6 +61,8 @@ impl NodeHealth {
                 status,
                 down_since: None,
                 publish_refused: false,
+                publish_unanswered: false,
+                circuit_told: false,
                 logged_at: None,
             }),
             metrics,
@@ -86,7 +92,20 @@ impl NodeHealth {
         if first {
             tracing::info!(node = state.status.node, version, "connected to Redis");
         }
-        if !state.publish_refused {
+        if !state.publish_refused && !state.publish_unanswered {
+            self.recover(&mut state);
+        }
+    }
+
+    /// A publish was sent and not answered: that a server lets one connect doesn't say that it publishes.
+    pub(super) fn publish_unanswered(&self) {
+        self.lock().publish_unanswered = true;
+    }
+
+    /// With nothing to publish, the server has answered all the same.
+    pub(super) fn answered_idle(&self) {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.publish_unanswered) && !state.publish_refused {
             self.recover(&mut state);
         }
     }
@@ -149,7 +168,7 @@ impl NodeHealth {
         if state.status.circuit_open != open {
             state.status.circuit_open = open;
             self.metrics.circuit_open.set(i64::from(open));
-            if open {
+            if open && !std::mem::replace(&mut state.circuit_told, true) {
                 tracing::warn!(node = state.status.node, "Redis is down: the circuit is open");
             }
         }
@@ -164,6 +183,8 @@ impl NodeHealth {
         state.status.fault = None;
         state.status.configuration_error = None;
         state.publish_refused = false;
+        state.publish_unanswered = false;
+        state.circuit_told = false;
         state.logged_at = None;
         self.metrics.up.set(1);
     }

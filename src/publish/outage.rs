@@ -51,6 +51,9 @@ impl Writer {
     /// master don't count.
     pub(super) fn lost(&mut self, fault: &Fault) {
         let counts = fault.class != ErrorClass::NotMaster;
+        if fault.class == ErrorClass::Timeout && self.is_awaiting() {
+            self.health.publish_unanswered();
+        }
         for mut flight in std::mem::take(&mut self.flights) {
             if counts && flight.is_started() {
                 self.metrics

@@ -261,6 +261,9 @@ impl Writer {
             at = length;
             self.role_check_due = false;
             self.role_checked = Instant::now();
+            if self.flights.is_empty() {
+                self.health.answered_idle();
+            }
         }
         while at < link.buffer.len() {
             let Some(index) = self.flights.iter().position(Flight::is_started) else {

@@ -10,7 +10,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 
 use super::producer::{HeaderList, NewRecord, Producer};
 use super::wait;
@@ -136,12 +136,13 @@ impl Kafka {
 
     /// How many partitions a topic has; 0 when it isn't there.
     pub fn partitions(&self, name: &str) -> usize {
-        let metadata = self.asker("").fetch_metadata(Some(name), TIMEOUT).unwrap();
-        metadata
-            .topics()
-            .iter()
-            .find(|t| t.error().is_none())
-            .map_or(0, |t| t.partitions().len())
+        self.try_partitions(name).unwrap()
+    }
+
+    fn try_partitions(&self, name: &str) -> Result<usize, KafkaError> {
+        let metadata = self.asker("").fetch_metadata(Some(name), TIMEOUT)?;
+        let found = metadata.topics().iter().find(|t| t.error().is_none());
+        Ok(found.map_or(0, |t| t.partitions().len()))
     }
 
     fn wait_partitions(&self, name: &str, partitions: usize) {
@@ -169,9 +170,10 @@ impl Kafka {
         self.try_ends(topic).unwrap()
     }
 
-    fn try_ends(&self, topic: &str) -> Result<BTreeMap<i32, i64>, KafkaError> {
+    /// The same from a broker that may not answer.
+    pub fn try_ends(&self, topic: &str) -> Result<BTreeMap<i32, i64>, KafkaError> {
         let reader = self.asker("");
-        let partitions = i32::try_from(self.partitions(topic)).unwrap();
+        let partitions = i32::try_from(self.try_partitions(topic)?).unwrap();
         (0..partitions)
             .map(|p| Ok((p, reader.fetch_watermarks(topic, p, TIMEOUT)?.1)))
             .collect()
@@ -179,28 +181,34 @@ impl Kafka {
 
     /// The position that the group has committed for each partition; absent where it has none.
     pub fn committed(&self, group: &str, topic: &str) -> BTreeMap<i32, i64> {
-        let commits = self.commits(group, topic);
-        commits
+        self.try_committed(group, topic).unwrap()
+    }
+
+    /// The same from a broker that may not answer.
+    pub fn try_committed(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>, KafkaError> {
+        let commits = self.try_commits(group, topic)?;
+        Ok(commits
             .into_iter()
             .map(|(partition, (offset, _))| (partition, offset))
-            .collect()
+            .collect())
     }
 
     /// The same with the metadata.
     pub fn commits(&self, group: &str, topic: &str) -> BTreeMap<i32, (i64, String)> {
+        self.try_commits(group, topic).unwrap()
+    }
+
+    fn try_commits(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, (i64, String)>, KafkaError> {
         let mut list = TopicPartitionList::new();
-        for partition in 0..self.partitions(topic) {
+        for partition in 0..self.try_partitions(topic)? {
             list.add_partition(topic, i32::try_from(partition).unwrap());
         }
-        let committed = self.asker(group).committed_offsets(list, TIMEOUT).unwrap();
-        committed
-            .elements()
-            .iter()
-            .filter_map(|e| {
-                let offset = e.offset().to_raw().filter(|raw| *raw >= 0)?;
-                Some((e.partition(), (offset, e.metadata().to_owned())))
-            })
-            .collect()
+        let committed = self.asker(group).committed_offsets(list, TIMEOUT)?;
+        let commit = |e: &TopicPartitionListElem<'_>| {
+            let offset = e.offset().to_raw().filter(|raw| *raw >= 0)?;
+            Some((e.partition(), (offset, e.metadata().to_owned())))
+        };
+        Ok(committed.elements().iter().filter_map(commit).collect())
     }
 
     /// Reads a topic from its beginning to its present end; nothing when it isn't there.
@@ -284,7 +292,8 @@ pub fn skipped<T>(test: &str, why: &str) -> Option<T> {
     None
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+/// Runs a call of the admin client.
+pub fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::kafka::Kafka;
 use super::oracle::Produced;
-use super::producer::NewRecord;
+use super::producer::{NewRecord, Producer};
 use super::wait;
 
 /// How many keys share a partition.
@@ -41,9 +41,17 @@ pub fn numbered(partition: i32, sequence: i64) -> (Produced, NewRecord) {
     (produced, record)
 }
 
+/// Makes the record of a partition with that number.
+pub type Make = Box<dyn Fn(i32, i64) -> (Produced, NewRecord) + Send>;
+
 impl Load {
     /// Writes `total` records to the partitions of an empty topic, `rate` a second.
     pub fn start(kafka: &Kafka, topic: &str, partitions: i32, total: u64, rate: u64) -> Self {
+        Self::of(kafka, topic, partitions, total, rate, Box::new(numbered))
+    }
+
+    /// The same with records of another make.
+    pub fn of(kafka: &Kafka, topic: &str, partitions: i32, total: u64, rate: u64, make: Make) -> Self {
         let shared = Arc::new(Shared {
             rate: AtomicU64::new(rate),
             stop: AtomicBool::new(false),
@@ -51,7 +59,7 @@ impl Load {
         });
         let writer = std::thread::spawn({
             let (kafka, topic, shared) = (kafka.clone(), topic.to_owned(), Arc::clone(&shared));
-            move || write(&kafka, &topic, partitions, total, &shared)
+            move || write(&kafka.producer(), &topic, (partitions, total), &make, &shared)
         });
         Self {
             shared,
@@ -97,8 +105,7 @@ impl Drop for Load {
     }
 }
 
-fn write(kafka: &Kafka, topic: &str, partitions: i32, total: u64, shared: &Shared) {
-    let producer = kafka.producer();
+fn write(producer: &Producer, topic: &str, (partitions, total): (i32, u64), make: &Make, shared: &Shared) {
     let start = Instant::now();
     for number in 0..total {
         let rate = shared.rate.load(Ordering::SeqCst);
@@ -113,7 +120,7 @@ fn write(kafka: &Kafka, topic: &str, partitions: i32, total: u64, shared: &Share
         }
         let number = i64::try_from(number).unwrap();
         let partition = i32::try_from(number % i64::from(partitions)).unwrap();
-        let (produced, record) = numbered(partition, number / i64::from(partitions));
+        let (produced, record) = make(partition, number / i64::from(partitions));
         producer.send(topic, &record);
         shared.produced.lock().unwrap().push(produced);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -21,6 +22,16 @@ impl PrivateBroker {
     /// A broker with a SASL listener and an authorizer, or `None` where none can be had.
     pub fn start_with_sasl(test: &str) -> Option<Self> {
         Self::start_with(test, &["--sasl"])
+    }
+
+    /// Several brokers, or `None` where none can be had.
+    pub fn start_several(test: &str, brokers: u8) -> Option<Self> {
+        Self::start_with(test, &["--brokers", &brokers.to_string()])
+    }
+
+    /// A broker that can also be reached through a gateway, or `None` where none can be had.
+    pub fn start_behind(test: &str, gateway: SocketAddr) -> Option<Self> {
+        Self::start_with(test, &["--gateway", &gateway.to_string()])
     }
 
     /// A broker with more options of the script's, e.g. `["--property", "K=V"]`.
@@ -65,6 +76,11 @@ impl PrivateBroker {
         Kafka::at(self.value("SASL_BOOTSTRAP_SERVERS"), &pairs)
     }
 
+    /// The listener that a gateway leads to.
+    pub fn behind_gateway(&self) -> SocketAddr {
+        self.value("GATEWAY_LISTENER").parse().unwrap()
+    }
+
     /// Changes access control lists with Kafka's own tool, e.g. `["--add", "--allow-principal", …]`.
     pub fn acls(&self, arguments: &[&str]) {
         let done = Command::new(script())
@@ -100,10 +116,20 @@ impl PrivateBroker {
 
     /// `restart`, `kill`, `pause`, `cont` or `stop`.
     pub fn control(&self, command: &str) {
+        self.control_with(command, &[]);
+    }
+
+    /// The same for one of several brokers.
+    pub fn control_node(&self, command: &str, node: i32) {
+        self.control_with(command, &["--node", &node.to_string()]);
+    }
+
+    fn control_with(&self, command: &str, options: &[&str]) {
         let status = Command::new(script())
             .arg(command)
             .arg("--dir")
             .arg(self.dir())
+            .args(options)
             .stdout(Stdio::null())
             .status()
             .unwrap();

@@ -23,6 +23,7 @@ pub struct Note {
     pub payload: String,
     /// When it was heard.
     pub at: Instant,
+    id: String,
 }
 
 impl Note {
@@ -33,7 +34,7 @@ impl Note {
 
     /// The notification's `id`, or nothing when it has none.
     pub fn id(&self) -> String {
-        self.json()["id"].as_str().unwrap_or_default().to_owned()
+        self.id.clone()
     }
 }
 
@@ -116,6 +117,17 @@ impl Recorder {
         self.shared.log.lock().unwrap().notes.clone()
     }
 
+    /// A copy of what was heard from that place in the log on.
+    pub fn since(&self, place: usize) -> Vec<Note> {
+        let log = self.shared.log.lock().unwrap();
+        log.notes.get(place..).unwrap_or_default().to_vec()
+    }
+
+    /// Whether it is subscribed, as far as it knows.
+    pub fn is_subscribed(&self) -> bool {
+        self.shared.connected.load(Ordering::SeqCst)
+    }
+
     /// Waits until `condition` holds for the log, which it looks at again whenever the log has grown.
     #[track_caller]
     pub fn wait_until(&self, what: &str, deadline: Duration, condition: impl Fn(&[Note]) -> bool) {
@@ -147,6 +159,18 @@ impl Recorder {
             log.markers.contains(&marker)
         });
         self.len()
+    }
+
+    /// The same where the server may not answer: `None` when the marker isn't back in time.
+    pub fn try_barrier(&self, server: &RedisServer, patience: Duration) -> Option<usize> {
+        let marker = format!("{:016x}", fastrand::u64(..));
+        server
+            .try_query_within::<i64>(&["PUBLISH", MARKERS, &marker], patience)
+            .ok()?;
+        wait::poll(patience, || {
+            let mut log = self.shared.log.lock().unwrap();
+            log.markers.remove(&marker).then_some(log.notes.len())
+        })
     }
 
     #[track_caller]
@@ -216,13 +240,14 @@ fn hear(frame: &resp::Frame, shared: &Shared) {
             if channel == MARKERS {
                 log.markers.insert(payload.to_string());
             } else {
+                let json: serde_json::Value = serde_json::from_str(payload).unwrap_or_default();
                 let note = Note {
                     channel: channel.to_string(),
                     payload: payload.to_string(),
                     at: Instant::now(),
+                    id: json["id"].as_str().unwrap_or_default().to_owned(),
                 };
-                let json: serde_json::Value = serde_json::from_str(payload).unwrap_or_default();
-                log.ids.insert(json["id"].as_str().unwrap_or_default().to_owned());
+                log.ids.insert(note.id.clone());
                 log.notes.push(note);
             }
             shared.grown.notify_all();

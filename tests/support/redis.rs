@@ -157,8 +157,16 @@ impl RedisServer {
 
     /// Runs a command that may fail.
     pub fn try_query<T: FromRedisValue>(&self, parts: &[&str]) -> redis::RedisResult<T> {
+        self.try_query_within(parts, Duration::from_secs(5))
+    }
+
+    /// Runs a command that may fail or not be answered.
+    pub fn try_query_within<T: FromRedisValue>(
+        &self,
+        parts: &[&str],
+        timeout: Duration,
+    ) -> redis::RedisResult<T> {
         let client = redis::Client::open(self.url())?;
-        let timeout = Duration::from_secs(5);
         let mut connection = client.get_connection_with_timeout(timeout)?;
         connection.set_read_timeout(Some(timeout))?;
         if let Some(password) = self.password() {

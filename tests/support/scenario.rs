@@ -1,6 +1,7 @@
 //! The setting of most tests: one topic, one group, one rig, and what is known about the run at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bridge::Bridge;
@@ -14,7 +15,7 @@ use super::wait;
 /// A fresh topic and group, and a Redis of its own.
 pub struct Scenario {
     pub kafka: Kafka,
-    pub rig: Rig,
+    pub rig: Arc<Rig>,
     pub topic: String,
     pub group: String,
     pub partitions: i32,
@@ -31,7 +32,7 @@ impl Scenario {
         let topic = kafka.topic(partitions);
         Self {
             kafka,
-            rig,
+            rig: Arc::new(rig),
             topic,
             group: fresh("group"),
             partitions,
@@ -146,11 +147,13 @@ impl Scenario {
             .iter()
             .map(super::recorder::Note::id)
             .collect();
-        let settled_otherwise = self.dead_letters().iter().map(source_id).collect();
+        let place = |letter: &ReadRecord| (source_id(letter), (letter.partition, letter.offset));
+        let letters: HashMap<_, _> = self.dead_letters().iter().map(place).collect();
         Run {
             produced,
             heard,
-            settled_otherwise,
+            settled_otherwise: letters.keys().cloned().collect(),
+            letters,
             ..Run::default()
         }
     }

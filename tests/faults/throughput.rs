@@ -1,0 +1,75 @@
+//! What poison costs the good records: the same backlog, with and without, by turns.
+
+use std::time::{Duration, Instant};
+
+use super::setting::Setting;
+use super::support::bridge::Bridge;
+use super::support::config::Config;
+use super::support::kafka::fresh;
+use super::support::load::numbered;
+use super::support::producer::NewRecord;
+use super::support::redis::RedisServer;
+use super::support::wait;
+
+const PARTITIONS: i32 = 12;
+const RECORDS: i64 = 600_000;
+const ROUNDS: usize = 3;
+const LEAST: f64 = 0.9;
+
+/// Records a second, of the backlog with one poison record in a hundred against the backlog without.
+pub fn with_poison(setting: &Setting) {
+    let [plain, poisoned] = [0, 100].map(|every| backlog(setting, every));
+    let redis = RedisServer::start();
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    // Once for nothing: the first run warms caches for the second.
+    drain(setting, &redis, &plain);
+    for _ in 0..ROUNDS {
+        without.push(drain(setting, &redis, &plain));
+        with.push(drain(setting, &redis, &poisoned));
+    }
+    let (without, with) = (median(without), median(with));
+    let ratio = with / without;
+    setting.remark(format!(
+        "{:.0} % of the throughput: {with:.0} records/s with poison, {without:.0} without",
+        ratio * 100.0
+    ));
+    setting.measure(|figures| figures.records = usize::try_from(RECORDS).unwrap() * (2 * ROUNDS + 1));
+    assert!(ratio >= LEAST, "{ratio:.2} of the throughput");
+}
+
+fn backlog(setting: &Setting, poison_every: i64) -> String {
+    let topic = setting.kafka.topic(PARTITIONS);
+    let record = |number: i64| {
+        let partition = i32::try_from(number % i64::from(PARTITIONS)).unwrap();
+        match poison_every > 0 && number % poison_every == 0 {
+            true => NewRecord::of(r#"{"id":"#).to(partition),
+            false => numbered(partition, number / i64::from(PARTITIONS)).1,
+        }
+    };
+    setting.kafka.produce(&topic, (0..RECORDS).map(record));
+    topic
+}
+
+/// Records a second from the first record that is read until all are settled. Nobody listens: subscribers cost as well.
+fn drain(setting: &Setting, redis: &RedisServer, topic: &str) -> f64 {
+    let config = Config::new(&setting.kafka, &fresh("group"), &[topic], &redis.url())
+        .earliest()
+        .set("delivery.mode", setting.mode.as_str())
+        .set("dlq.partitions", 12);
+    let mut bridge = Bridge::spawn(&config);
+    let settled = || bridge.last_metrics().count("records_settled_total", &[]);
+    wait::until_true("the first record", Duration::from_secs(30), || settled() > 0);
+    let (began, before) = (Instant::now(), settled());
+    wait::until_true("all records", Duration::from_secs(120), || {
+        settled() == RECORDS.unsigned_abs()
+    });
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let speed = (RECORDS.unsigned_abs() - before) as f64 / began.elapsed().as_secs_f64();
+    bridge.stop_cleanly();
+    speed
+}
+
+fn median(mut speeds: Vec<f64>) -> f64 {
+    speeds.sort_by(f64::total_cmp);
+    speeds[speeds.len() / 2]
+}

@@ -5,10 +5,16 @@
 #[path = "support/oracle.rs"]
 mod oracle;
 
+#[allow(dead_code)]
+#[path = "support/timeline.rs"]
+mod timeline;
+
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
+use std::time::{Duration, Instant};
 
-use oracle::{Kill, Produced, Run, Verdict};
+use oracle::{Disturbance, Kill, Produced, Run, Sample, Verdict};
+use timeline::Timeline;
 
 /// Two partitions with two keys each, heard in order.
 fn good_run() -> Run {
@@ -132,4 +138,132 @@ fn what_is_missing_must_have_been_dropped_and_little_more() {
 
     run.dropped = 4;
     assert!(refused(&run.judge(), |v| v.assert_only_dropped(100)));
+}
+
+/// The run, looked at once when so much was committed in partition 0 and so much had been heard.
+fn seen(mut run: Run, committed: i64, heard: usize) -> Verdict {
+    run.samples.push(Sample {
+        committed: BTreeMap::from([(0, committed)]),
+        letters: Some(BTreeMap::new()),
+        heard,
+    });
+    run.judge()
+}
+
+#[test]
+fn what_is_committed_must_have_come_out() {
+    assert!(seen(good_run(), 5, 5).early_commits.is_empty());
+    let verdict = seen(good_run(), 5, 4);
+    assert_eq!(verdict.early_commits, [(5, "0-4".to_owned())]);
+    assert!(verdict.lost.is_empty() && verdict.duplicates.is_empty());
+    assert!(refused(&verdict, Verdict::assert_perfect));
+    assert!(refused(&verdict, |v| v.assert_nothing_lost(100)));
+    assert!(refused(&verdict, Verdict::assert_survived_kills));
+    assert!(refused(&verdict, |v| v.assert_only_dropped(0)));
+}
+
+#[test]
+fn every_sample_is_looked_at_not_only_the_last() {
+    let mut run = good_run();
+    for (committed, heard) in [(2, 2), (6, 5), (8, 8)] {
+        run.samples.push(Sample {
+            committed: BTreeMap::from([(0, committed)]),
+            letters: None,
+            heard,
+        });
+    }
+    assert_eq!(run.judge().early_commits, [(6, "0-5".to_owned())]);
+}
+
+#[test]
+fn a_dead_letter_must_be_written_before_its_offset_is_committed() {
+    let mut run = good_run();
+    let id = run.heard.remove(3);
+    run.settled_otherwise.insert(id.clone());
+    run.letters.insert(id, (2, 7));
+    for (end, early) in [(7, 1), (8, 0)] {
+        run.samples = vec![Sample {
+            committed: BTreeMap::from([(0, 4)]),
+            letters: Some(BTreeMap::from([(2, end)])),
+            heard: 3,
+        }];
+        assert_eq!(
+            run.judge().early_commits.len(),
+            early,
+            "the letter topic ends at {end}"
+        );
+    }
+}
+
+#[test]
+fn a_commit_that_goes_back_is_found() {
+    let mut run = good_run();
+    for committed in [3, 5, 4] {
+        run.samples.push(Sample {
+            committed: BTreeMap::from([(0, committed)]),
+            letters: None,
+            heard: 20,
+        });
+    }
+    let verdict = run.judge();
+    assert_eq!(verdict.rewinds, [(0, 5, 4)]);
+    assert!(refused(&verdict, Verdict::assert_perfect));
+    assert!(refused(&verdict, |v| v.assert_only_dropped(100)));
+}
+
+#[test]
+fn a_disturbance_explains_what_it_had_not_seen_committed_and_only_while_it_lasts() {
+    let mut run = good_run();
+    run.heard.extend(["0-4".into(), "0-5".into()]);
+    let of = |committed, from, until| Disturbance {
+        committed: BTreeMap::from([(0, committed)]),
+        from,
+        until,
+    };
+    for (disturbance, unexplained) in [
+        (of(4, 10, 30), vec![]),
+        (of(5, 10, 30), vec!["0-4"]),
+        (of(4, 10, 19), vec!["0-4", "0-5"]),
+        (of(4, 21, 30), vec!["0-4"]),
+    ] {
+        run.disturbances = vec![disturbance];
+        let verdict = run.judge();
+        assert_eq!(verdict.early_duplicates, unexplained);
+        assert_eq!(
+            refused(&verdict, Verdict::assert_survived_kills),
+            !unexplained.is_empty()
+        );
+    }
+}
+
+#[test]
+fn the_longest_silence_and_the_first_record_after_a_moment_are_measured_by_partition() {
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut timeline = Timeline::default();
+    for (id, seconds) in [
+        ("0-0", 1),
+        ("1-0", 1),
+        ("0-1", 2),
+        ("0-1", 6),
+        ("1-1", 8),
+        ("0-2", 9),
+        ("odd", 50),
+    ] {
+        timeline.enter(id, at(seconds));
+    }
+    assert_eq!(
+        timeline.stall_of(0),
+        Duration::from_secs(7),
+        "what comes twice ends no silence"
+    );
+    assert_eq!(timeline.worst_stall(), Duration::from_secs(7));
+    assert_eq!(timeline.flowed_after(at(7), 0, 2), Some(Duration::from_secs(2)));
+    assert_eq!(
+        timeline.flowed_after(at(7), 2, 2),
+        None,
+        "partition 1 had nothing as new as that"
+    );
+    assert_eq!(timeline.flowed_after(at(7), 2, 1), Some(Duration::from_secs(2)));
+    assert_eq!(timeline.flowed_after(at(9), 0, 2), None);
 }

@@ -17,6 +17,12 @@ pub(super) fn apply(env: impl Iterator<Item = (String, String)>, root: &mut Tabl
     ours.sort();
     for (name, text) in ours {
         let path = path(&name[PREFIX.len()..]);
+        if path.iter().any(String::is_empty) {
+            let message =
+                "names no key: something must stand before, between and after `__`, as in REDIS__URL";
+            problems.add_at(Origin::Env(name), "", message.to_owned());
+            continue;
+        }
         let layer = Layer {
             path,
             value: value(&text),

@@ -1,7 +1,7 @@
 //! Where a value came from, and what is wrong with it.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::exit::Failure;
 
@@ -29,18 +29,31 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = OneLine(&self.message);
         match &self.origin {
             None => f.write_str("configuration: ")?,
-            Some(Origin::File(file, None)) => write!(f, "{file}: ")?,
-            Some(Origin::File(file, Some(line))) => write!(f, "{file}:{line}: ")?,
-            Some(Origin::Env(name)) => write!(f, "environment variable {name}: ")?,
+            Some(Origin::File(file, None)) => write!(f, "{}: ", OneLine(file))?,
+            Some(Origin::File(file, Some(line))) => write!(f, "{}:{line}: ", OneLine(file))?,
+            Some(Origin::Env(name)) => write!(f, "environment variable {}: ", OneLine(name))?,
             // A flag says already which key it stands for.
-            Some(Origin::Flag(flag)) => return write!(f, "{flag}: {}", self.message),
+            Some(Origin::Flag(flag)) => return write!(f, "{flag}: {message}"),
         }
         if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
+            write!(f, "{}: ", OneLine(&self.key))?;
         }
-        f.write_str(&self.message)
+        write!(f, "{message}")
+    }
+}
+
+/// Text without control characters: a quoted key may hold some, and a terminal or a log would act on them.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_default()),
+            false => f.write_char(c),
+        })
     }
 }
 

@@ -197,6 +197,17 @@ fn a_problem_names_the_variable_or_the_flag_it_came_from() {
 }
 
 #[test]
+fn a_variable_that_names_no_key_is_told_by_its_name() {
+    for name in ["", "__", "REDIS__", "__URL", "KAFKA____TOPICS"] {
+        let expected = format!(
+            "environment variable KAFKA_REDIS_BRIDGE__{name}: names no key: something must stand before, between and \
+             after `__`, as in REDIS__URL"
+        );
+        assert_eq!(messages(from_env(&[(name, "x")])), expected);
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_a_configuration_failure() {
     let error = load(
         Some(Path::new("/nonexistent/b.toml")),

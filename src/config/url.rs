@@ -41,6 +41,11 @@ impl RedisUrl {
                     format!("is not a URL for Redis: {reason}; {WRITE}")
                 }
             })?;
+        if means_nothing(&url) {
+            return Err(format!(
+                "has something behind `?` or `#` that Redis clients would ignore; leave it out, or {PASSWORD}"
+            ));
+        }
         Ok(Self {
             masked: masked(&url),
             bare: bare(&url),
@@ -68,6 +73,18 @@ impl RedisUrl {
         let settings = self.info.redis_settings();
         settings.username().is_some() && settings.password().is_none()
     }
+}
+
+/// Whether there are parameters or a fragment that clients ignore: mostly a password with a `?` or `#` in it, of which
+/// one half would be taken for a host, and shown.
+fn means_nothing(url: &Url) -> bool {
+    let known: &[&str] = match url.scheme() {
+        "unix" | "redis+unix" | "valkey+unix" => &["db", "user", "pass", "protocol"],
+        _ => &["protocol"],
+    };
+    // Of TLS, `#insecure` is known, and the client itself refuses any other.
+    let is_tls = matches!(url.scheme(), "rediss" | "valkeys");
+    url.query_pairs().any(|(name, _)| !known.contains(&&*name)) || (url.fragment().is_some() && !is_tls)
 }
 
 /// Without user, password and parameters.
@@ -196,6 +213,8 @@ mod tests {
             "http://:s3cret@h",
             "redis://:s3cret/x@h",
             "rediss://h#s3cret",
+            "redis://u:1?s3cret@h",
+            "redis://u:@s3cret#@h",
         ] {
             let error = RedisUrl::parse(text).unwrap_err();
             assert!(!error.contains("s3cret"), "{text}: {error}");

@@ -94,7 +94,11 @@ fn parse_bulk(bytes: &[u8], length: i64, start: usize) -> Result<Option<(Reply<'
         .filter(|&n| n <= MAX_REPLY_BYTES)
         .ok_or(NotResp)?;
     let end = start + length + 2;
-    Ok((bytes.len() >= end).then(|| (Reply::Text(&bytes[start..start + length]), end)))
+    match bytes.get(start + length..end) {
+        Some(b"\r\n") => Ok(Some((Reply::Text(&bytes[start..start + length]), end))),
+        Some(_) => Err(NotResp),
+        None => Ok(None),
+    }
 }
 
 fn parse_array(
@@ -182,6 +186,7 @@ mod tests {
         assert_eq!(parse(b"HTTP/1.1 400 Bad Request\r\n"), Err(NotResp));
         assert_eq!(parse(b":x\r\n"), Err(NotResp));
         assert_eq!(parse(b"*9999999\r\n"), Err(NotResp));
+        assert_eq!(parse(b"$3\r\nmasterOK\r\n"), Err(NotResp));
     }
 
     proptest! {

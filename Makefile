@@ -1,6 +1,6 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-micro lint faults soak storm kafka clean
+.PHONY: help build demo test bench bench-micro fuzz lint faults soak storm kafka clean
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
@@ -32,6 +32,8 @@ soak: ## One hour with everything slow: the memory stays flat
 
 storm: ## Random faults for a while; make storm MINUTES=10 SEED=7
 	@scripts/faults --storm $(or $(MINUTES),10) $(ARGS)
+fuzz: ## Look for input that breaks something; make fuzz ARGS="--minutes 10 --only decode"
+	@scripts/fuzz $(ARGS)
 
 lint: ## Formatting, clippy, cargo-deny, ShellCheck
 	@scripts/lint

@@ -136,12 +136,7 @@ impl Progress {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -185,77 +180,5 @@ mod tests {
         progress.hold(Offset(0), 0);
         assert_eq!(progress.settle(Offset(0), &[]), 1);
         assert_eq!(progress.settle(Offset(0), &[]), 0);
-    }
-
-    /// The obvious model: a set of unsettled offsets.
-    #[derive(Default)]
-    struct Model {
-        unsettled: BTreeSet<i64>,
-        delivered: i64,
-    }
-
-    proptest! {
-        #[test]
-        fn agrees_with_a_set_of_unsettled_offsets(
-            steps in prop::collection::vec((0u8..6, 1i64..4, any::<prop::sample::Index>(), any::<u64>()), 1..200)
-        ) {
-            let mut progress = Progress::new(Position(0));
-            let mut model = Model::default();
-            // The spans that exist: their offsets.
-            let mut spans: Vec<Vec<i64>> = Vec::new();
-            for (kind, gap, pick, bits) in steps {
-                let offset = model.delivered + gap - 1;
-                match kind {
-                    0 => { progress.settle_at_once(Offset(offset)); model.delivered = offset + 1; }
-                    1 => {
-                        progress.hold(Offset(offset), offset * 1000);
-                        model.delivered = offset + 1;
-                        model.unsettled.insert(offset);
-                        spans.push(vec![offset]);
-                    }
-                    2 => {
-                        let Some(last) = spans.iter_mut().max_by_key(|span| span[0]) else { continue };
-                        prop_assert!(progress.join(Offset(last[0]), Offset(offset)));
-                        last.push(offset);
-                        model.delivered = offset + 1;
-                        model.unsettled.insert(offset);
-                    }
-                    3 if !spans.is_empty() => {
-                        let span = spans.swap_remove(pick.index(spans.len()));
-                        prop_assert_eq!(progress.settle(Offset(span[0]), &[]) as usize, span.len());
-                        for offset in &span { model.unsettled.remove(offset); }
-                    }
-                    4 if !spans.is_empty() => {
-                        let index = pick.index(spans.len());
-                        let at = 1 + bits as usize % spans[index].len();
-                        if at == spans[index].len() { continue }
-                        let rest = spans[index].split_off(at);
-                        let remains =
-                            Span { first: Offset(rest[0]), timestamp_ms: rest[0] * 1000, records: rest.len() as u32 };
-                        let settled = progress.settle(Offset(spans[index][0]), &[remains]);
-                        prop_assert_eq!(settled as usize, at);
-                        for offset in &spans[index] { model.unsettled.remove(offset); }
-                        spans[index] = rest;
-                    }
-                    5 if !spans.is_empty() => {
-                        let span = spans.swap_remove(pick.index(spans.len()));
-                        let kept: Vec<i64> =
-                            span.iter().enumerate().filter(|(i, _)| bits >> (i % 64) & 1 == 1).map(|(_, o)| *o).collect();
-                        let alone = |&offset: &i64| Span { first: Offset(offset), timestamp_ms: offset * 1000, records: 1 };
-                        let remains: Vec<Span> = kept.iter().map(alone).collect();
-                        let settled = progress.settle(Offset(span[0]), &remains);
-                        prop_assert_eq!(settled as usize, span.len() - kept.len());
-                        for offset in &span { if !kept.contains(offset) { model.unsettled.remove(offset); } }
-                        spans.extend(kept.into_iter().map(|offset| vec![offset]));
-                    }
-                    _ => {}
-                }
-                let lowest = model.unsettled.first().copied().unwrap_or(model.delivered);
-                prop_assert_eq!(progress.position(), Position(lowest));
-                prop_assert_eq!(progress.held(), model.unsettled.len() as u64);
-                let oldest = model.unsettled.first().map(|offset| offset * 1000);
-                prop_assert_eq!(progress.oldest().map(|span| span.timestamp_ms), oldest);
-            }
-        }
     }
 }

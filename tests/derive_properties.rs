@@ -2,91 +2,26 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use kafka_redis_bridge::config::Trace;
-use kafka_redis_bridge::derive::{
-    CommandSink, Derivation, Deriver, Limits, MAX_CHANNEL_BYTES, MAX_DETAIL_BYTES, Options, Reason, Route,
-    RouteSpec,
-};
-use kafka_redis_bridge::record::{NoHeaders, Record};
+#[path = "checks"]
+mod checks {
+    pub mod derive;
+    pub mod json;
+    pub mod judge;
+}
+
+use checks::derive::{Command, derive, record};
+use checks::json::{enveloped_the_same, judged_the_same, undemanding_route};
+use kafka_redis_bridge::derive::{Derivation, Reason, Route, RouteSpec};
+use kafka_redis_bridge::record::Record;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-#[derive(Default)]
-struct Collected(Vec<(String, Vec<u8>)>);
-
-impl CommandSink for Collected {
-    fn publish(&mut self, channel: &[u8], payload: &[u8]) {
-        self.0
-            .push((std::str::from_utf8(channel).unwrap().to_owned(), payload.to_vec()));
-    }
-}
-
-fn record<'a>(key: Option<&'a [u8]>, value: &'a [u8]) -> Record<'a> {
-    let (topic, headers) = ("topic", &NoHeaders);
-    Record {
-        topic,
-        partition: 0,
-        offset: 1,
-        timestamp_ms: Some(2),
-        key,
-        value: Some(value),
-        headers,
-    }
-}
-
-/// Derives and checks what holds for every record and route.
-fn derive(route: &Route, record: &Record<'_>, cap: usize) -> (Derivation, Vec<(String, Value)>) {
-    let mut sink = Collected::default();
-    let mut deriver = Deriver::new(Limits {
-        max_notification_bytes: cap,
-    })
-    .passing_on(Trace::default().pass_on());
-    let derivation = deriver.derive(route, record, Options::default(), &mut sink);
-    match &derivation {
-        Derivation::Ready { commands } => assert_eq!(usize::from(*commands), sink.0.len()),
-        Derivation::Skip(_) => assert!(sink.0.is_empty()),
-        Derivation::Reject(rejection) => {
-            assert!(sink.0.is_empty(), "all or none");
-            assert!(rejection.detail.len() <= MAX_DETAIL_BYTES);
-        }
-    }
-    let commands = sink.0.into_iter().map(|(channel, payload)| {
-        assert!(payload.len() <= cap, "{} bytes, the cap is {cap}", payload.len());
-        assert!(channel.len() <= MAX_CHANNEL_BYTES);
-        assert!(
-            !channel.contains(|c: char| c.is_control() || c == '{' || c == '}'),
-            "{channel:?}"
-        );
-        assert!(
-            channel.split(':').all(|segment| !segment.is_empty()),
-            "{channel:?}"
-        );
-        (
-            channel,
-            serde_json::from_slice(&payload).expect("a notification is JSON"),
-        )
-    });
-    (derivation, commands.collect())
-}
 
 fn default_route() -> Route {
     Route::default_envelope().unwrap()
 }
 
-/// A route without fixed demands, so that only the JSON itself can be at fault.
-fn undemanding_route() -> Route {
-    let text = |text: &str| Some(text.to_owned());
-    Route::compile(&RouteSpec {
-        id: text("coordinates"),
-        r#type: text("literal:t"),
-        source_id: text("topic"),
-        channels: Some(vec!["c".to_owned()]),
-        fields: [("a", "/a"), ("b", "/a/b"), ("c", "/0/a"), ("d", "/b/1")]
-            .map(|(name, selector)| (name.to_owned(), selector.to_owned()))
-            .into(),
-        ..RouteSpec::default()
-    })
-    .unwrap()
+fn notification((_, payload): &Command) -> Value {
+    serde_json::from_str(payload).unwrap()
 }
 
 /// Any JSON value, with names that the routes look for.
@@ -149,34 +84,6 @@ fn near_json() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// What serde_json makes of it, but for what is meant to differ: numbers beyond a double and halves of surrogate
-/// pairs are JSON by its grammar (RFC 8259, sections 6 and 8.2).
-fn judged_valid(bytes: &[u8]) -> Option<bool> {
-    match serde_json::from_slice::<Value>(bytes) {
-        Ok(_) => Some(true),
-        Err(e) => {
-            let message = e.to_string();
-            let lenient = ["out of range", "surrogate", "unexpected end of hex escape"];
-            (!lenient.iter().any(|known| message.contains(known))).then_some(false)
-        }
-    }
-}
-
-fn assert_same_verdict(bytes: &[u8]) {
-    let Some(expected) = judged_valid(bytes) else {
-        return;
-    };
-    let (derivation, _) = derive(&undemanding_route(), &record(None, bytes), 1024);
-    let valid =
-        !matches!(&derivation, Derivation::Reject(rejection) if rejection.reason == Reason::InvalidJson);
-    assert_eq!(
-        valid,
-        expected,
-        "{:?}: {derivation:?}",
-        String::from_utf8_lossy(bytes)
-    );
-}
-
 /// Pads `text`, which starts with a brace, so that the rest of it starts at every place of a block of the scanner.
 fn at_every_alignment(text: &str, mut check: impl FnMut(&[u8])) {
     for spaces in 0..=130 {
@@ -191,8 +98,8 @@ fn quotes_and_escapes_are_judged_alike_wherever_they_are() {
     ];
     let escaped = [r"\u0041", r"\u00", r"\u004g", r"\x", "\\\n", r"\é"];
     for odd in plain.into_iter().chain(escaped) {
-        at_every_alignment(&format!(r#"{{"a":"{odd}","{odd}":1}}"#), assert_same_verdict);
-        at_every_alignment(&format!(r#"{{"a":"b{odd}"#), assert_same_verdict);
+        at_every_alignment(&format!(r#"{{"a":"{odd}","{odd}":1}}"#), judged_the_same);
+        at_every_alignment(&format!(r#"{{"a":"b{odd}"#), judged_the_same);
     }
 }
 
@@ -200,8 +107,8 @@ fn quotes_and_escapes_are_judged_alike_wherever_they_are() {
 fn backslashes_in_a_row_escape_each_other_however_many_they_are() {
     for count in 0..=200 {
         let backslashes = r"\".repeat(count);
-        assert_same_verdict(format!(r#"{{"a":"{backslashes}"}}"#).as_bytes());
-        assert_same_verdict(format!(r#"{{"a":"{backslashes}\","b":[1,"{backslashes}n"]}}"#).as_bytes());
+        judged_the_same(format!(r#"{{"a":"{backslashes}"}}"#).as_bytes());
+        judged_the_same(format!(r#"{{"a":"{backslashes}\","b":[1,"{backslashes}n"]}}"#).as_bytes());
     }
 }
 
@@ -211,7 +118,7 @@ fn every_beginning_of_a_document_is_judged_as_by_serde_json() {
         r#" {"a":{"b":[1,-2.5e+3,"\ud83d\ude00\\"]},"0":[{"a":true}],"b":[null,{"long":"#,
         r#""0123456789 0123456789 0123456789 0123456789 0123456789 é \" 0123456789"}],"":""} "#
     );
-    (0..=document.len()).for_each(|end| assert_same_verdict(&document.as_bytes()[..end]));
+    (0..=document.len()).for_each(|end| judged_the_same(&document.as_bytes()[..end]));
 }
 
 proptest! {
@@ -224,27 +131,13 @@ proptest! {
 
     #[test]
     fn what_is_json_is_judged_as_by_serde_json(bytes in near_json()) {
-        assert_same_verdict(&bytes);
+        judged_the_same(&bytes);
+        enveloped_the_same(&bytes, 1024);
     }
 
     #[test]
     fn what_pointers_find_is_what_serde_json_finds(value in any_json()) {
-        let text = serde_json::to_vec(&value).unwrap();
-        // What was read, since serde_json's fast way of reading floats is off by a bit at times.
-        let value: Value = serde_json::from_slice(&text).unwrap();
-        let (derivation, commands) = derive(&undemanding_route(), &record(None, &text), 1 << 20);
-        if !value.is_object() && !value.is_array() {
-            let reason = Reason::NotAnObject;
-            prop_assert!(matches!(derivation, Derivation::Reject(rejection) if rejection.reason == reason));
-            return Ok(());
-        }
-        let mut expected = json!({"id": "topic-0-1", "type": "t", "source_id": "topic"});
-        for (field, pointer) in [("a", "/a"), ("b", "/a/b"), ("c", "/0/a"), ("d", "/b/1")] {
-            if let Some(found) = value.pointer(pointer).filter(|found| !found.is_null()) {
-                expected[field] = found.clone();
-            }
-        }
-        prop_assert_eq!(&commands[0].1, &expected);
+        judged_the_same(&serde_json::to_vec(&value).unwrap());
     }
 
     #[test]
@@ -264,7 +157,7 @@ proptest! {
         let (derivation, commands) = derive(&default_route(), &record(None, value.as_bytes()), 8192);
         prop_assert_eq!(derivation, Derivation::Ready { commands: 1 });
         prop_assert_eq!(&commands[0].0, &format!("events:{source_type}:{source_id}"));
-        prop_assert_eq!(&commands[0].1, &json!({"id": id, "type": kind, "source_id": source_id}));
+        prop_assert_eq!(notification(&commands[0]), json!({"id": id, "type": kind, "source_id": source_id}));
     }
 
     #[test]
@@ -281,7 +174,7 @@ proptest! {
         if key.is_empty() {
             prop_assert!(commands.is_empty());
         } else {
-            prop_assert_eq!(&commands[0].1["id"], &json!(key));
+            prop_assert_eq!(&notification(&commands[0])["id"], &json!(key));
         }
     }
 
@@ -299,7 +192,7 @@ proptest! {
         let value = format!(r#"{{"id":{digits},"type":{digits},"source_type":"u","source_id":{digits}}}"#);
         let (_, commands) = derive(&default_route(), &record(None, value.as_bytes()), 1024);
         prop_assert_eq!(&commands[0].0, &format!("events:u:{digits}"));
-        prop_assert_eq!(&commands[0].1, &json!({"id": digits, "type": digits, "source_id": digits}));
+        prop_assert_eq!(notification(&commands[0]), json!({"id": digits, "type": digits, "source_id": digits}));
     }
 
     #[test]
@@ -319,7 +212,7 @@ proptest! {
         let record = Record { headers: &headers, ..record(None, value) };
         let (derivation, commands) = derive(&default_route(), &record, cap);
         prop_assert_eq!(derivation, Derivation::Ready { commands: 1 });
-        let notification = &commands[0].1;
+        let notification = notification(&commands[0]);
         if let Some(parent) = notification.get("traceparent") {
             prop_assert_eq!(parent.as_str().unwrap().len(), 55);
         } else {

@@ -1,5 +1,7 @@
 //! JSON Pointers (RFC 6901) and the tree that several of them make over one document.
 
+use super::text::Unescaped;
+
 /// A JSON Pointer, unescaped; never the empty one, which would be the whole document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pointer {
@@ -55,13 +57,14 @@ pub(super) struct Node {
     children: Vec<Child>,
     /// Where to keep the value found here, when it is wanted itself.
     pub(super) slot: Option<usize>,
-    /// The slots of this node and of all below it.
-    pub(super) covered: Vec<usize>,
+    /// The slots of all below it.
+    pub(super) below: Vec<usize>,
 }
 
 #[derive(Debug)]
 struct Child {
     name: String,
+    outline: Outline,
     index: Option<usize>,
     node: Node,
 }
@@ -76,8 +79,8 @@ impl Paths {
         self.slots += 1;
         let mut node = &mut self.root;
         for token in &pointer.tokens {
+            node.below.push(slot);
             node = node.child_or_new(token);
-            node.covered.push(slot);
         }
         node.slot = Some(slot);
         slot
@@ -110,10 +113,10 @@ impl Node {
             .iter()
             .position(|c| c.name == token)
             .unwrap_or_else(|| {
-                let (name, index) = (token.to_owned(), array_index(token));
                 self.children.push(Child {
-                    name,
-                    index,
+                    name: token.to_owned(),
+                    outline: Outline::of(token.as_bytes()),
+                    index: array_index(token),
                     node: Self::default(),
                 });
                 self.children.len() - 1
@@ -121,12 +124,23 @@ impl Node {
         &mut self.children[at].node
     }
 
-    /// The wanted member whose name satisfies `is_name`.
-    #[inline]
-    pub(super) fn member(&self, is_name: impl Fn(&str) -> bool) -> Option<&Self> {
+    /// The wanted member of this name.
+    #[inline(always)]
+    pub(super) fn member(&self, name: &[u8]) -> Option<&Self> {
+        let outline = Outline::of(name);
         self.children
             .iter()
-            .find(|child| is_name(&child.name))
+            .find(|child| {
+                child.outline == outline && (!outline.is_partial() || child.name.as_bytes() == name)
+            })
+            .map(|child| &child.node)
+    }
+
+    /// The wanted member of this name, written with escapes.
+    pub(super) fn escaped_member(&self, raw: &str) -> Option<&Self> {
+        self.children
+            .iter()
+            .find(|child| Unescaped::new(raw).eq(child.name.chars().map(Ok)))
             .map(|child| &child.node)
     }
 
@@ -142,5 +156,41 @@ impl Node {
     /// Whether an array here could hold something wanted.
     pub(super) fn wants_elements(&self) -> bool {
         self.children.iter().any(|child| child.index.is_some())
+    }
+}
+
+/// A name of up to sixteen bytes as two numbers, which are compared at once; of a longer one both ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Outline {
+    first: u64,
+    last: u64,
+    length: usize,
+}
+
+impl Outline {
+    #[inline(always)]
+    fn of(name: &[u8]) -> Self {
+        let (first, last) = if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+            (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+        } else if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+            (
+                u32::from_le_bytes(*first).into(),
+                u32::from_le_bytes(*last).into(),
+            )
+        } else {
+            let byte = |at: usize| name.get(at).copied().map_or(0, u64::from);
+            (byte(0), byte(1) << 8 | byte(2))
+        };
+        Self {
+            first,
+            last,
+            length: name.len(),
+        }
+    }
+
+    /// Whether names with the same outline can still differ.
+    #[inline(always)]
+    fn is_partial(self) -> bool {
+        self.length > 2 * size_of::<u64>()
     }
 }

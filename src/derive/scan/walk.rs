@@ -5,7 +5,6 @@
 
 use super::super::extract::{Kind, Leaf};
 use super::super::pointer::Node;
-use super::super::text::Unescaped;
 use super::marks::Marks;
 use super::{Expected, Failure, MAX_DEPTH};
 
@@ -106,10 +105,9 @@ impl Walk<'_> {
             let child = node.and_then(|node| self.wanted_member(node, at, name));
             if let Some(child) = child {
                 // Of members with the same name the last one counts, with all that is in it.
-                child
-                    .covered
-                    .iter()
-                    .for_each(|&slot| self.leaves[slot] = Leaf::default());
+                for &slot in &child.below {
+                    self.leaves[slot] = Leaf::default();
+                }
             }
             (at, byte) = self.token(name.at);
             if byte != b':' {
@@ -138,10 +136,10 @@ impl Walk<'_> {
     fn wanted_member<'n>(&self, node: &'n Node, open: usize, name: End) -> Option<&'n Node> {
         let raw = self.text.get(open + 1..name.at - 1)?;
         if name.kind == Kind::String {
-            return node.member(|name| name.as_bytes() == raw);
+            node.member(raw)
+        } else {
+            node.escaped_member(std::str::from_utf8(raw).unwrap_or_default())
         }
-        let raw = std::str::from_utf8(raw).unwrap_or_default();
-        node.member(|name| Unescaped::new(raw).eq(name.chars().map(Ok)))
     }
 
     #[inline(always)]

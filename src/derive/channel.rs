@@ -1,11 +1,17 @@
 //! Compiled channel templates, and the channels of one record.
 
+mod fault;
+mod look;
+
+use fault::{Fault, Shape};
+use look::Look;
+
+use super::Rejection;
 use super::envelope::{Envelope, Needed};
 use super::extract::Kind;
 use super::source::{Datum, Input};
 use super::template::MAX_CHANNEL_BYTES;
-use super::text::Unescaped;
-use super::{Reason, Rejection};
+use super::text::{Unescaped, checked, inside};
 
 /// A channel template of a route.
 #[derive(Debug)]
@@ -59,6 +65,8 @@ impl Channels {
             .enumerate()
     }
 
+    /// Appends all parts and then looks at the whole; only when there is something odd, at part after part.
+    #[inline(always)]
     fn render_one(
         &mut self,
         channel: &Channel,
@@ -66,81 +74,73 @@ impl Channels {
         input: &Input<'_>,
     ) -> Result<(), Rejection> {
         let start = self.bytes.len();
+        let mut is_complete = true;
         for part in &channel.parts {
-            let datum = match part {
-                Part::Literal(text) => {
-                    self.bytes.extend_from_slice(text.as_bytes());
-                    continue;
-                }
-                Part::Type => envelope.kind,
-                Part::SourceType => envelope.source_type,
-                Part::SourceId => envelope.source_id,
-                Part::Other(needed) => input.datum(&needed.source),
-            };
-            append(&mut self.bytes, datum).map_err(|fault| fault.reject(channel, part))?;
+            match part.content(envelope, input) {
+                Content::Literal(text) => self.bytes.extend_from_slice(text.as_bytes()),
+                Content::Datum(datum) => is_complete &= append(&mut self.bytes, datum),
+            }
         }
-        check_whole(&self.bytes[start..]).map_err(|fault| {
-            Rejection::new(
-                Reason::InvalidChannel,
-                format!("the channel of `{}` {fault}", channel.template),
-            )
+        let look = Look::at(&mut self.bytes, start);
+        if !is_complete || look.is_odd {
+            first_fault(channel, envelope, input)?;
+        }
+        if self.bytes.len() - start > MAX_CHANNEL_BYTES {
+            return Err(Shape::TooLong.reject(channel));
+        }
+        if look.has_empty_segment {
+            return Err(Shape::EmptySegment.reject(channel));
+        }
+        Ok(())
+    }
+}
+
+/// What a part puts into the channel of one record.
+enum Content<'a> {
+    Literal(&'a str),
+    Datum(Datum<'a>),
+}
+
+impl Part {
+    #[inline(always)]
+    fn content<'a>(&'a self, envelope: &Envelope<'a>, input: &Input<'a>) -> Content<'a> {
+        Content::Datum(match self {
+            Self::Literal(text) => return Content::Literal(text),
+            Self::Type => envelope.kind,
+            Self::SourceType => envelope.source_type,
+            Self::SourceId => envelope.source_id,
+            Self::Other(needed) => input.datum(&needed.source),
         })
     }
 }
 
-/// Segments are what lies between the colons of the finished channel, wherever the colons came from: a value may
-/// hold some, as long as no segment is left empty.
-fn check_whole(channel: &[u8]) -> Result<(), &'static str> {
-    const _: () = assert!(MAX_CHANNEL_BYTES == 512, "the text below names it");
-    if channel.len() > MAX_CHANNEL_BYTES {
-        return Err("has more than 512 bytes");
-    }
-    if channel.split(|&byte| byte == b':').any(<[u8]>::is_empty) {
-        return Err("has an empty segment");
+/// The fault of the first part that has one. Characters that are not ASCII are odd, and no fault.
+#[inline(never)]
+fn first_fault(channel: &Channel, envelope: &Envelope<'_>, input: &Input<'_>) -> Result<(), Rejection> {
+    for part in &channel.parts {
+        if let Content::Datum(datum) = part.content(envelope, input) {
+            Fault::check(datum).map_err(|fault| fault.reject(channel, part))?;
+        }
     }
     Ok(())
 }
 
-/// Why a value can't be part of a channel.
-#[derive(Clone, Copy)]
-enum Fault {
-    Absent,
-    NotUtf8,
-    Kind(Kind),
-    UnpairedSurrogate,
-    Brace,
-    Control,
-}
-
-impl Fault {
-    #[cold]
-    fn reject(self, channel: &Channel, part: &Part) -> Rejection {
-        let (reason, fault) = match self {
-            Self::Absent => (Reason::MissingField, "is absent or null"),
-            Self::NotUtf8 => (Reason::WrongType, "is not UTF-8 text"),
-            Self::Kind(Kind::Array) => (Reason::WrongType, "is an array"),
-            Self::Kind(_) => (Reason::WrongType, "is an object"),
-            Self::UnpairedSurrogate => (Reason::InvalidJson, "has half a surrogate pair, which is no text"),
-            Self::Brace => (Reason::InvalidChannel, "has a brace"),
-            Self::Control => (Reason::InvalidChannel, "has a control character"),
-        };
-        let label = match part {
-            Part::Literal(_) => "its text",
-            Part::Type => "type",
-            Part::SourceType => "source_type",
-            Part::SourceId => "source_id",
-            Part::Other(needed) => &needed.label,
-        };
-        Rejection::new(
-            reason,
-            format!("{label} {fault}; the channel template is `{}`", channel.template),
-        )
+/// Appends a value as it comes, and says whether it could.
+#[inline(always)]
+fn append(out: &mut Vec<u8>, datum: Datum<'_>) -> bool {
+    match datum {
+        Datum::Json {
+            raw,
+            kind: Kind::String,
+        } => append_text(out, inside(raw)),
+        other => append_other(out, other),
     }
 }
 
-fn append(out: &mut Vec<u8>, datum: Datum<'_>) -> Result<(), Fault> {
+#[inline(never)]
+fn append_other(out: &mut Vec<u8>, datum: Datum<'_>) -> bool {
     match datum {
-        Datum::Text(text) => append_text(out, text),
+        Datum::Text(text) => append_text(out, text.as_bytes()),
         Datum::Json {
             raw,
             kind: Kind::String,
@@ -148,54 +148,35 @@ fn append(out: &mut Vec<u8>, datum: Datum<'_>) -> Result<(), Fault> {
         Datum::Json {
             raw,
             kind: Kind::EscapedString,
-        } => append_escaped(out, inside(raw)),
+        } => append_escaped(out, checked(inside(raw))),
         Datum::Json {
-            kind: kind @ (Kind::Array | Kind::Object),
+            kind: Kind::Array | Kind::Object,
             ..
-        } => Err(Fault::Kind(kind)),
-        Datum::Json { raw, .. } => append_text(out, raw),
-        Datum::Number(number) => append_text(out, itoa::Buffer::new().format(number)),
+        }
         // Differs for every record: `Route::compile` lets no template have it.
-        Datum::Absent | Datum::Coordinates => Err(Fault::Absent),
-        Datum::NotUtf8 => Err(Fault::NotUtf8),
+        | Datum::Coordinates
+        | Datum::Absent
+        | Datum::NotUtf8 => false,
+        Datum::Json { raw, .. } => append_text(out, raw),
+        Datum::Number(number) => append_text(out, itoa::Buffer::new().format(number).as_bytes()),
     }
 }
 
-/// What stands between the quotes of a JSON string.
-fn inside(raw: &str) -> &str {
-    raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default()
+#[inline(always)]
+fn append_text(out: &mut Vec<u8>, text: &[u8]) -> bool {
+    // Beyond the limit nothing needs to be copied: the channel is refused by its length.
+    out.extend_from_slice(text.get(..=MAX_CHANNEL_BYTES).unwrap_or(text));
+    true
 }
 
-fn append_text(out: &mut Vec<u8>, text: &str) -> Result<(), Fault> {
-    // Beyond the limit nothing needs to be looked at, nor copied: `check_whole` refuses it by its length.
-    let text = text.get(..=MAX_CHANNEL_BYTES).unwrap_or(text);
-    let plain = text
-        .bytes()
-        .all(|b| matches!(b, b' '..=b'~') && b != b'{' && b != b'}');
-    if !plain {
-        text.chars().try_for_each(check_char)?;
-    }
-    out.extend_from_slice(text.as_bytes());
-    Ok(())
-}
-
-fn append_escaped(out: &mut Vec<u8>, raw: &str) -> Result<(), Fault> {
+fn append_escaped(out: &mut Vec<u8>, raw: &str) -> bool {
     let start = out.len();
     for c in Unescaped::new(raw) {
-        let c = c.map_err(|_| Fault::UnpairedSurrogate)?;
-        check_char(c)?;
+        let Ok(c) = c else { return false };
         out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         if out.len() - start > MAX_CHANNEL_BYTES {
             break;
         }
     }
-    Ok(())
-}
-
-fn check_char(c: char) -> Result<(), Fault> {
-    match c {
-        '{' | '}' => Err(Fault::Brace),
-        c if c.is_control() => Err(Fault::Control),
-        _ => Ok(()),
-    }
+    true
 }

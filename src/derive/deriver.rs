@@ -5,9 +5,8 @@ use super::envelope::Envelope;
 use super::extract::{Leaf, extract};
 use super::notification::{self, Shape};
 use super::pass_on::PassOn;
-use super::pointer::Paths;
 use super::scan::Marks;
-use super::source::{Document, Input};
+use super::source::{Document, Documents, Input};
 use super::{Derivation, Reason, Rejection, Route, Skip, Wanted};
 use crate::record::Record;
 use crate::trace::context::TraceContext;
@@ -127,22 +126,29 @@ impl Deriver {
         value: &[u8],
         options: Options<'_>,
     ) -> Result<Option<u64>, Rejection> {
+        let Documents {
+            value: in_value,
+            key: in_key,
+        } = &route.documents;
+        let (marks, key) = (&mut self.marks, record.key.unwrap_or_default());
+        if !in_value.is_empty() {
+            extract("value", value, in_value, marks, &mut self.value)?;
+        }
+        if !in_key.is_empty() && record.key.is_some() {
+            extract("key", key, in_key, marks, &mut self.key)?;
+        } else {
+            self.key.clear();
+        }
         let input = Input {
             record,
-            value: read(
-                "value",
-                Some(value),
-                &route.documents.value,
-                &mut self.marks,
-                &mut self.value,
-            )?,
-            key: read(
-                "key",
-                record.key,
-                &route.documents.key,
-                &mut self.marks,
-                &mut self.key,
-            )?,
+            value: Document {
+                text: value,
+                leaves: &self.value,
+            },
+            key: Document {
+                text: key,
+                leaves: &self.key,
+            },
         };
         let envelope = Envelope::read(route, &input)?;
         if !options.wanted.is_none_or(|wanted| wanted.admits(&envelope)) {
@@ -197,21 +203,4 @@ impl Deriver {
 
 fn is_selected(only: Option<u64>, index: usize) -> bool {
     only.is_none_or(|mask| mask >> index & 1 == 1)
-}
-
-/// Reads a document, unless the route wants nothing from it or it isn't there.
-fn read<'a>(
-    what: &'static str,
-    bytes: Option<&'a [u8]>,
-    paths: &Paths,
-    marks: &mut Marks,
-    leaves: &'a mut Vec<Leaf>,
-) -> Result<Document<'a>, Rejection> {
-    match bytes {
-        Some(bytes) if !paths.is_empty() => {
-            let text = extract(what, bytes, paths, marks, leaves)?;
-            Ok(Document { text, leaves })
-        }
-        _ => Ok(Document::default()),
-    }
 }

@@ -13,6 +13,18 @@ pub(super) struct Needed {
     pub(super) label: String,
 }
 
+impl Needed {
+    #[inline(always)]
+    fn read<'a>(&'a self, input: &Input<'a>) -> Result<Datum<'a>, Rejection> {
+        let datum = input.datum(&self.source);
+        if is_usable(datum) {
+            Ok(datum)
+        } else {
+            Err(reject(self, datum))
+        }
+    }
+}
+
 /// The values, checked: each is non-empty text or a number.
 #[derive(Debug)]
 pub(super) struct Envelope<'a> {
@@ -25,32 +37,21 @@ pub(super) struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     /// Reads the values in the order of the documentation; the first fault rejects the record.
+    #[inline(always)]
     pub(super) fn read(route: &'a Route, input: &Input<'a>) -> Result<Self, Rejection> {
-        let envelope = Self {
-            id: input.datum(&route.id.source),
-            kind: input.datum(&route.kind.source),
-            source_type: route
-                .source_type
-                .as_ref()
-                .map_or(Datum::Absent, |needed| input.datum(&needed.source)),
-            source_id: input.datum(&route.source_id.source),
-        };
-        let all = [
-            (Some(&route.id), envelope.id),
-            (Some(&route.kind), envelope.kind),
-            (route.source_type.as_ref(), envelope.source_type),
-            (Some(&route.source_id), envelope.source_id),
-        ];
-        for (needed, datum) in all {
-            if let (Some(needed), false) = (needed, is_usable(datum)) {
-                return Err(reject(needed, datum));
-            }
-        }
-        Ok(envelope)
+        Ok(Self {
+            id: route.id.read(input)?,
+            kind: route.kind.read(input)?,
+            source_type: match &route.source_type {
+                Some(needed) => needed.read(input)?,
+                None => Datum::Absent,
+            },
+            source_id: route.source_id.read(input)?,
+        })
     }
 }
 
-#[inline]
+#[inline(always)]
 fn is_usable(datum: Datum<'_>) -> bool {
     match datum {
         // Two quotes are an empty string.

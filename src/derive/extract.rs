@@ -4,8 +4,10 @@ use super::pointer::Paths;
 use super::scan::{self, Failure, Marks};
 use super::{Reason, Rejection};
 
-/// What kind of value was found.
+/// What kind of value was found. A word wide, since it is mostly copied beside words: pieces would have to be put
+/// together on the way, and the processor waits for that.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(usize)]
 pub(super) enum Kind {
     #[default]
     Absent,
@@ -32,27 +34,31 @@ pub(super) struct Leaf {
 
 impl Leaf {
     /// The value as it stands in `text`, quotes included.
-    pub(super) fn raw<'t>(&self, text: &'t str) -> &'t str {
+    #[inline(always)]
+    pub(super) fn raw<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         &text[self.start..self.end]
     }
 }
 
 /// Reads `bytes` as JSON and fills `leaves`, one per slot of `paths`. `what` names the document in a rejection.
-pub(super) fn extract<'t>(
+pub(super) fn extract(
     what: &'static str,
-    bytes: &'t [u8],
+    bytes: &[u8],
     paths: &Paths,
     marks: &mut Marks,
     leaves: &mut Vec<Leaf>,
-) -> Result<&'t str, Rejection> {
-    let text = simdutf8::basic::from_utf8(bytes).map_err(|_| not_utf8(what, bytes))?;
+) -> Result<(), Rejection> {
+    marks.of(bytes);
+    if !marks.is_ascii() && simdutf8::basic::from_utf8(bytes).is_err() {
+        return Err(not_utf8(what, bytes));
+    }
     leaves.clear();
     leaves.resize(paths.len(), Leaf::default());
     let kind =
         scan::scan(bytes, &paths.root, marks, leaves).map_err(|failure| not_json(what, bytes, failure))?;
     match kind {
-        Kind::Object => Ok(text),
-        Kind::Array if paths.root.wants_elements() => Ok(text),
+        Kind::Object => Ok(()),
+        Kind::Array if paths.root.wants_elements() => Ok(()),
         _ => Err(Rejection::new(
             Reason::NotAnObject,
             format!("{what}: {}, not a JSON object", kind.name()),
@@ -77,6 +83,11 @@ fn not_utf8(what: &str, bytes: &[u8]) -> Rejection {
 }
 
 impl Kind {
+    /// Whether a backslash can be in it.
+    pub(super) fn may_have_escapes(self) -> bool {
+        matches!(self, Self::EscapedString | Self::Array | Self::Object)
+    }
+
     /// The kind for people.
     pub(super) fn name(self) -> &'static str {
         match self {

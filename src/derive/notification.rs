@@ -4,7 +4,7 @@ use super::envelope::Envelope;
 use super::extract::Kind;
 use super::pass_on::{PassOn, PassedOn};
 use super::source::{Datum, Input, Source};
-use super::text::{has_unpaired_surrogate, write_escaped, write_string};
+use super::text::{checked, has_unpaired_surrogate, write_escaped, write_string};
 use super::{Reason, Rejection};
 use crate::record::Record;
 
@@ -45,18 +45,16 @@ pub(super) fn write(
     };
     let room = max_bytes.checked_sub(tail.len()).ok_or_else(too_large)?;
     out.clear();
-    let members: [(&[u8], Datum<'_>); 3] = [
-        (b"{\"id\":", envelope.id),
-        (b",\"type\":", envelope.kind),
-        (b",\"source_id\":", envelope.source_id),
-    ];
-    for (name, datum) in members {
-        out.extend_from_slice(name);
-        if least_len(datum) > room {
-            return Err(too_large());
-        }
-        write_as_string(out, datum, input.record);
+    let data = [envelope.id, envelope.kind, envelope.source_id];
+    if data.iter().any(|&datum| least_len(datum) > room) {
+        return Err(too_large());
     }
+    out.extend_from_slice(b"{\"id\":");
+    write_as_string(out, envelope.id, input.record);
+    out.extend_from_slice(b",\"type\":");
+    write_as_string(out, envelope.kind, input.record);
+    out.extend_from_slice(b",\"source_id\":");
+    write_as_string(out, envelope.source_id, input.record);
     if out.len() > room {
         return Err(too_large());
     }
@@ -76,7 +74,7 @@ fn write_field(out: &mut Vec<u8>, field: &Field, input: &Input<'_>, room: usize)
     match datum {
         Datum::Absent => return true,
         Datum::NotUtf8 => return false,
-        Datum::Json { raw, .. } if has_unpaired_surrogate(raw) => return false,
+        Datum::Json { raw, kind } if kind.may_have_escapes() && has_unpaired_surrogate(raw) => return false,
         _ => {}
     }
     let start = out.len();
@@ -85,7 +83,7 @@ fn write_field(out: &mut Vec<u8>, field: &Field, input: &Input<'_>, room: usize)
     }
     out.extend_from_slice(&field.prefix);
     match datum {
-        Datum::Json { raw, .. } => out.extend_from_slice(raw.as_bytes()),
+        Datum::Json { raw, .. } => out.extend_from_slice(raw),
         Datum::Number(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
         other => write_as_string(out, other, input.record),
     }
@@ -99,20 +97,30 @@ fn write_field(out: &mut Vec<u8>, field: &Field, input: &Input<'_>, room: usize)
 /// A lower bound of what a value takes, known before anything is copied.
 fn least_len(datum: Datum<'_>) -> usize {
     match datum {
-        Datum::Json { raw: text, .. } | Datum::Text(text) => text.len(),
+        Datum::Json { raw, .. } => raw.len(),
+        Datum::Text(text) => text.len(),
         Datum::Absent | Datum::Number(_) | Datum::Coordinates | Datum::NotUtf8 => 0,
     }
 }
 
 /// Writes a value of the envelope, which is a JSON string whatever it was in the record: JavaScript loses integers
 /// beyond 2^53.
+#[inline(always)]
 fn write_as_string(out: &mut Vec<u8>, datum: Datum<'_>, record: &Record<'_>) {
     match datum {
         Datum::Json {
             raw,
             kind: Kind::String | Kind::EscapedString,
-        } => out.extend_from_slice(raw.as_bytes()),
-        Datum::Json { raw: text, .. } | Datum::Text(text) => write_string(out, text),
+        } => out.extend_from_slice(raw),
+        other => write_quoted(out, other, record),
+    }
+}
+
+#[inline(never)]
+fn write_quoted(out: &mut Vec<u8>, datum: Datum<'_>, record: &Record<'_>) {
+    match datum {
+        Datum::Json { raw, .. } => write_string(out, checked(raw)),
+        Datum::Text(text) => write_string(out, text),
         Datum::Number(number) => write_string(out, itoa::Buffer::new().format(number)),
         Datum::Coordinates => {
             out.push(b'"');

@@ -67,14 +67,8 @@ pub(super) struct Failure {
     pub(super) expected: Expected,
 }
 
-/// Reads `text`, which must hold one value and nothing else, and fills the leaves that `root` wants.
-pub(super) fn scan(
-    text: &[u8],
-    root: &Node,
-    marks: &mut Marks,
-    leaves: &mut [Leaf],
-) -> Result<Kind, Failure> {
-    marks.of(text);
+/// Reads `text`, of which `marks` are, and fills the leaves that `root` wants. It must hold one value and nothing else.
+pub(super) fn scan(text: &[u8], root: &Node, marks: &Marks, leaves: &mut [Leaf]) -> Result<Kind, Failure> {
     let mut walk = Walk {
         text,
         marks,

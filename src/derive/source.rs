@@ -45,14 +45,15 @@ impl Documents {
     }
 }
 
-/// A document of one record, read.
+/// A document of one record, read: the text is known to be UTF-8.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Document<'a> {
-    pub(super) text: &'a str,
+    pub(super) text: &'a [u8],
     pub(super) leaves: &'a [Leaf],
 }
 
 impl<'a> Document<'a> {
+    #[inline(always)]
     fn datum(&self, slot: usize) -> Datum<'a> {
         match self.leaves.get(slot) {
             None
@@ -81,9 +82,9 @@ pub(super) struct Input<'a> {
 pub(super) enum Datum<'a> {
     /// Nothing, or null.
     Absent,
-    /// JSON as it stands in the record.
+    /// JSON as it stands in the record, quotes and escapes included; UTF-8.
     Json {
-        raw: &'a str,
+        raw: &'a [u8],
         kind: Kind,
     },
     /// Plain text.
@@ -97,8 +98,16 @@ pub(super) enum Datum<'a> {
 
 impl<'a> Input<'a> {
     /// What `source` gives for this record.
-    #[inline]
+    #[inline(always)]
     pub(super) fn datum(&self, source: &'a Source) -> Datum<'a> {
+        match source {
+            Source::Value(slot) => self.value.datum(*slot),
+            other => self.other_datum(other),
+        }
+    }
+
+    #[inline(never)]
+    fn other_datum(&self, source: &'a Source) -> Datum<'a> {
         let record = self.record;
         match source {
             Source::Value(slot) => self.value.datum(*slot),

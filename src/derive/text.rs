@@ -126,6 +126,17 @@ impl Iterator for Unescaped<'_> {
 }
 
 /// Whether a JSON text (of any type) has an escape that is no character.
-pub(super) fn has_unpaired_surrogate(raw: &str) -> bool {
-    raw.contains("\\u") && Unescaped::new(raw).any(|c| c.is_err())
+pub(super) fn has_unpaired_surrogate(raw: &[u8]) -> bool {
+    memchr::memchr(b'\\', raw).is_some() && Unescaped::new(checked(raw)).any(|c| c.is_err())
+}
+
+/// What is known to be UTF-8, as text.
+pub(super) fn checked(raw: &[u8]) -> &str {
+    std::str::from_utf8(raw).unwrap_or_default()
+}
+
+/// What stands between the quotes of a JSON string.
+#[inline(always)]
+pub(super) fn inside(raw: &[u8]) -> &[u8] {
+    raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default()
 }

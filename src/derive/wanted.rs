@@ -3,7 +3,7 @@
 use super::envelope::Envelope;
 use super::extract::Kind;
 use super::source::Datum;
-use super::text::Unescaped;
+use super::text::{Unescaped, checked, inside};
 
 /// An empty list wants everything; different lists all have to fit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,20 +34,15 @@ fn is_text(datum: Datum<'_>, text: &str) -> bool {
         Datum::Json {
             raw,
             kind: Kind::String,
-        } => inside(raw) == text,
+        } => inside(raw) == text.as_bytes(),
         Datum::Json {
             raw,
             kind: Kind::EscapedString,
-        } => Unescaped::new(inside(raw))
+        } => Unescaped::new(checked(inside(raw)))
             .map(Result::ok)
             .eq(text.chars().map(Some)),
-        Datum::Json { raw, .. } => raw == text,
+        Datum::Json { raw, .. } => raw == text.as_bytes(),
         Datum::Number(number) => itoa::Buffer::new().format(number) == text,
         Datum::Absent | Datum::Coordinates | Datum::NotUtf8 => false,
     }
-}
-
-/// What stands between the quotes of a JSON string.
-fn inside(raw: &str) -> &str {
-    raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default()
 }

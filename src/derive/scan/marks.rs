@@ -15,18 +15,27 @@ const LANES: usize = 16;
 #[derive(Debug, Default)]
 pub(in super::super) struct Marks {
     words: Vec<u64>,
+    is_ascii: bool,
 }
 
 impl Marks {
     /// Marks another text; the memory, an eighth of the longest text, is used again.
-    pub(super) fn of(&mut self, text: &[u8]) {
+    pub(in super::super) fn of(&mut self, text: &[u8]) {
         let (blocks, rest) = text.as_chunks::<BLOCK>();
+        let mut all = u8x16::ZERO;
         self.words.clear();
-        self.words.extend(blocks.iter().map(marks));
+        self.words
+            .extend(blocks.iter().map(|block| marks(block, &mut all)));
         // Zeros are control characters, and so have marks.
         let mut last = [0; BLOCK];
         last[..rest.len()].copy_from_slice(rest);
-        self.words.push(marks(&last));
+        self.words.push(marks(&last, &mut all));
+        self.is_ascii = all.to_bitmask() == 0;
+    }
+
+    /// Whether no byte of the text is above 127, and so the text is UTF-8 without a further look.
+    pub(in super::super) fn is_ascii(&self) -> bool {
+        self.is_ascii
     }
 
     /// The first marked position from `at` on, which may be as far as the end of the text.
@@ -45,10 +54,12 @@ impl Marks {
 }
 
 #[inline(always)]
-fn marks(block: &[u8; BLOCK]) -> u64 {
+fn marks(block: &[u8; BLOCK], all: &mut u8x16) -> u64 {
     let (lanes, _) = block.as_chunks::<LANES>();
     lanes.iter().rev().fold(0, |marks, lanes| {
-        marks << LANES | u64::from(marked(u8x16::new(*lanes)).to_bitmask())
+        let bytes = u8x16::new(*lanes);
+        *all |= bytes;
+        marks << LANES | u64::from(marked(bytes).to_bitmask())
     })
 }
 

@@ -5,6 +5,7 @@
 
 use super::super::extract::{Kind, Leaf};
 use super::super::pointer::Node;
+use super::super::text::checked;
 use super::marks::Marks;
 use super::{Expected, Failure, MAX_DEPTH};
 
@@ -37,21 +38,26 @@ impl Walk<'_> {
     /// Reads the value that starts at `start` with the byte `first`, `depth` levels down.
     #[inline(always)]
     fn value(&mut self, start: usize, first: u8, depth: u32, node: Option<&Node>) -> Option<End> {
-        let end = match first {
-            b'"' => self.string(start),
-            b'-' | b'0'..=b'9' => self.number(start),
-            b'{' => match node {
-                Some(node) => self.object_on_the_way(start, depth, node),
-                None => self.other_object(start, depth),
-            },
-            b'[' => match node {
-                Some(node) => self.array_on_the_way(start, depth, node),
-                None => self.other_array(start, depth),
-            },
-            b't' => self.word(start, b"true", Kind::Bool),
-            b'f' => self.word(start, b"false", Kind::Bool),
-            b'n' => self.word(start, b"null", Kind::Null),
-            _ => self.fail(start, Expected::Value),
+        // The most frequent first: a jump table is hard to predict.
+        let end = if first == b'"' {
+            self.string(start)
+        } else if matches!(first, b'0'..=b'9' | b'-') {
+            self.number(start)
+        } else {
+            match first {
+                b'{' => match node {
+                    Some(node) => self.object_on_the_way(start, depth, node),
+                    None => self.other_object(start, depth),
+                },
+                b'[' => match node {
+                    Some(node) => self.array_on_the_way(start, depth, node),
+                    None => self.other_array(start, depth),
+                },
+                b't' => self.word(start, b"true", Kind::Bool),
+                b'f' => self.word(start, b"false", Kind::Bool),
+                b'n' => self.word(start, b"null", Kind::Null),
+                _ => self.fail(start, Expected::Value),
+            }
         }?;
         if let Some(slot) = node.and_then(|node| node.slot) {
             self.leaves[slot] = Leaf {
@@ -138,7 +144,7 @@ impl Walk<'_> {
         if name.kind == Kind::String {
             node.member(raw)
         } else {
-            node.escaped_member(std::str::from_utf8(raw).unwrap_or_default())
+            node.escaped_member(checked(raw))
         }
     }
 

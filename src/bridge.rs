@@ -44,7 +44,8 @@ use crate::publish::writer::{Settings, WINDOW, Writer};
 use crate::source::client::consumer;
 use crate::source::context::Context;
 use crate::source::records::Records;
-use crate::source::resolve::{Resolver, Topics};
+use crate::source::resolve::Resolver;
+use crate::source::topics::Topics;
 
 pub use startup::{find_topics, missing_text, wait_for_kafka};
 

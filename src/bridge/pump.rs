@@ -30,8 +30,9 @@ use crate::publish::writer::WINDOW;
 use crate::source::assignment::{Assignment, PauseReason};
 use crate::source::client::Consumer;
 use crate::source::context::Event;
+use crate::source::offsets::TopicPartition;
 use crate::source::records::{MAX_TAKEN, Records};
-use crate::source::resolve::{Resolved, TopicPartition};
+use crate::source::resolved::Resolved;
 
 /// How long a turn waits for records at most: everything that is due happens that late at worst.
 const IDLE_WAIT: Duration = Duration::from_millis(50);

@@ -20,7 +20,8 @@ use crate::observe::books::{AbandonReason, Outcome};
 use crate::progress::Progress;
 use crate::source::assignment::{Partition, PauseReason, PauseReasons};
 use crate::source::context::Event;
-use crate::source::resolve::{Resolved, TopicPartition};
+use crate::source::offsets::TopicPartition;
+use crate::source::resolved::Resolved;
 
 /// What the group wants and how far it has come.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::lane::Lane;
 use crate::progress::Position;
 use crate::source::assignment::Partition;
-use crate::source::resolve::Resolved;
+use crate::source::resolved::Resolved;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Frontier {

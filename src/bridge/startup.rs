@@ -15,7 +15,7 @@ use crate::dlq::topic::{self, DlqTopic};
 use crate::exit::Failure;
 use crate::source::client::groupless;
 use crate::source::context::Quiet;
-use crate::source::resolve::Topics;
+use crate::source::topics::Topics;
 
 /// One question for metadata may take this long.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);

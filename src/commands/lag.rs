@@ -20,7 +20,7 @@ use crate::config::{self, Derivation, Override};
 use crate::dlq::topic::partition_count;
 use crate::exit::{Exit, Failure};
 use crate::observe::logging;
-use crate::source::resolve::Topics;
+use crate::source::topics::Topics;
 use report::Report;
 use survey::Surveyor;
 

@@ -8,7 +8,7 @@ use crate::bridge::find_topics;
 use crate::config::Kafka;
 use crate::dlq::topic;
 use crate::exit::{Exit, Failure};
-use crate::source::resolve::Topics;
+use crate::source::topics::Topics;
 
 /// Where reading starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

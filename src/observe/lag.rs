@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use crate::progress::Position;
 use crate::source::extent::Extent;
+use crate::source::offsets::TopicPartition;
 use crate::source::peek::First;
-use crate::source::resolve::TopicPartition;
 use row::Row;
 pub(super) use series::Series;
 

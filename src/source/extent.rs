@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::resolve::{BEGINNING, END, TopicPartition};
+use super::offsets::{BEGINNING, END, TopicPartition};
 use crate::progress::Position;
 
 /// The readable part of a partition's log.

@@ -15,7 +15,7 @@ use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::client::reader;
 use super::context::Quiet;
-use super::resolve::TopicPartition;
+use super::offsets::TopicPartition;
 use crate::config::Kafka;
 use crate::progress::{Offset, Position};
 

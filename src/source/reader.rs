@@ -11,8 +11,8 @@ use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::client::reader;
 use super::context::Quiet;
+use super::offsets::{BEGINNING, END, TopicPartition, list_offsets};
 use super::range::Reading;
-use super::resolve::{BEGINNING, END, TopicPartition, list_offsets};
 use super::span::{Span, Spans};
 use crate::config::Kafka;
 use crate::dlq::topic;

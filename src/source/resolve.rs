@@ -10,50 +10,23 @@ use std::time::Duration;
 
 use backon::BackoffBuilder;
 use crossbeam_channel::{Receiver, Sender};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
+use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::client::Consumer;
+use super::offsets::{
+    BEGINNING, Commits, END, QUESTION_TIMEOUT, TopicPartition, commits_of, list_offsets, position_in,
+};
+use super::resolved::Resolved;
 use super::start::{Note, Start, TopicSet, TopicView, decide};
+use super::topics::Topics;
 use crate::config::StartFrom;
 use crate::observe::metrics::now_ms;
 use crate::progress::Position;
 
-/// One question to the brokers may take this long.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
-/// ListOffsets' special time (KIP-79, librdkafka's `RD_KAFKA_OFFSET_BEGINNING`) of the log start.
-pub const BEGINNING: i64 = -2;
-/// The special time of the end (`RD_KAFKA_OFFSET_END`); with `read_committed` that is the last stable offset.
-pub const END: i64 = -1;
-
-/// A partition by name.
-pub type TopicPartition = (Arc<str>, i32);
-
-/// Where an assigned partition starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
-    /// Its topic.
-    pub topic: Arc<str>,
-    /// Its number.
-    pub partition: i32,
-    /// Where reading starts.
-    pub position: Position,
-    /// What is committed, unless `fenced`: the same, as this module decides it.
-    pub committed: Position,
-    /// The metadata of its commits.
-    pub note: Arc<str>,
-    /// The end of the log when that was found out.
-    pub end: Position,
-    /// There was no commit: the start was decided just now.
-    pub fresh: bool,
-    /// How many records retention deleted behind the group's back.
-    pub lost: i64,
-    /// The group has moved on: another assignment follows, this one is not to be read.
-    pub fenced: bool,
-}
 
 /// What the resolver needs to know.
 pub struct Resolver {
@@ -68,53 +41,6 @@ pub struct Resolver {
     /// Set when the service ends.
     pub stop: Arc<AtomicBool>,
 }
-
-/// `kafka.topics`, compiled.
-#[derive(Debug, Clone)]
-pub struct Topics {
-    named: Vec<String>,
-    expressions: Vec<regex::Regex>,
-    dlq: String,
-}
-
-impl Topics {
-    /// Names and expressions (which start with `^`), without the dead-letter topic.
-    pub fn new(topics: &[String], dlq: &str) -> Result<Self, regex::Error> {
-        let (expressions, named): (Vec<_>, Vec<_>) =
-            topics.iter().cloned().partition(|topic| topic.starts_with('^'));
-        let expressions = expressions
-            .iter()
-            .map(|e| regex::Regex::new(e))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            named,
-            expressions,
-            dlq: dlq.to_owned(),
-        })
-    }
-
-    /// The topics that are named.
-    pub fn named(&self) -> &[String] {
-        &self.named
-    }
-
-    fn is_named(&self, topic: &str) -> bool {
-        self.named.iter().any(|name| name == topic)
-    }
-
-    /// The expressions. The dead-letter topic is never consumed, even where one matches it.
-    pub fn expressions(&self) -> &[regex::Regex] {
-        &self.expressions
-    }
-
-    /// Whether records of the topic are consumed.
-    pub fn matches(&self, topic: &str) -> bool {
-        topic != self.dlq && (self.is_named(topic) || self.expressions.iter().any(|e| e.is_match(topic)))
-    }
-}
-
-/// Commits of the group: position and metadata.
-type Commits = HashMap<TopicPartition, (Position, String)>;
 
 impl Resolver {
     /// Serves requests until nobody sends any more.
@@ -162,7 +88,7 @@ impl Resolver {
         partitions: &[TopicPartition],
         known: &HashSet<Arc<str>>,
     ) -> KafkaResult<Vec<Resolved>> {
-        let mut commits = self.commits(partitions)?;
+        let mut commits = commits_of(&self.consumer, partitions)?;
         let uncommitted: Vec<&TopicPartition> = partitions
             .iter()
             .filter(|partition| !commits.contains_key(*partition))
@@ -171,8 +97,8 @@ impl Resolver {
             [] => HashMap::new(),
             uncommitted => self.decide_all(uncommitted, &mut commits, known)?,
         };
-        let beginnings = self.list_offsets(partitions.iter().map(|p| (p, BEGINNING)))?;
-        let ends = self.list_offsets(partitions.iter().map(|p| (p, END)))?;
+        let beginnings = list_offsets(&self.consumer, partitions.iter().map(|p| (p, BEGINNING)))?;
+        let ends = list_offsets(&self.consumer, partitions.iter().map(|p| (p, END)))?;
         let mut resolved = Vec::with_capacity(partitions.len());
         let mut to_commit = TopicPartitionList::with_capacity(partitions.len());
         for partition in partitions {
@@ -184,86 +110,19 @@ impl Resolver {
                 Some((position, note)) => {
                     // No record is that young yet: it starts at the end.
                     (
-                        self.fresh(partition, position.unwrap_or(range.1), range.1, note),
+                        Resolved::fresh(partition, position.unwrap_or(range.1), range.1, note),
                         true,
                     )
                 }
-                None => self.committed(partition, &commits, range),
+                None => Resolved::committed(partition, &commits, range),
             };
             if changed {
-                add(&mut to_commit, &start)?;
+                start.add_to(&mut to_commit)?;
             }
             resolved.push(start);
         }
         self.commit(&to_commit, &mut resolved)?;
         Ok(resolved)
-    }
-
-    fn fresh(
-        &self,
-        (topic, partition): &TopicPartition,
-        position: Position,
-        end: Position,
-        note: &Note,
-    ) -> Resolved {
-        tracing::info!(topic = &**topic, partition, offset = position.0, "start decided");
-        Resolved {
-            topic: Arc::clone(topic),
-            partition: *partition,
-            position,
-            committed: position,
-            note: note.to_string().into(),
-            end,
-            fresh: true,
-            lost: 0,
-            fenced: false,
-        }
-    }
-
-    /// A partition with a commit goes on there, unless the log has no such offset any more.
-    fn committed(
-        &self,
-        key: &TopicPartition,
-        commits: &Commits,
-        (beginning, end): (Position, Position),
-    ) -> (Resolved, bool) {
-        let (topic, partition) = key;
-        let (committed, note) = commits.get(key).cloned().unwrap_or((beginning, String::new()));
-        let mut resolved = Resolved {
-            topic: Arc::clone(topic),
-            partition: *partition,
-            position: committed,
-            committed,
-            note: note.into(),
-            end,
-            fresh: false,
-            lost: 0,
-            fenced: false,
-        };
-        if committed < beginning {
-            resolved.lost = beginning.0 - committed.0;
-            resolved.position = beginning;
-            resolved.committed = beginning;
-            tracing::warn!(
-                topic = &**topic,
-                partition,
-                committed = committed.0,
-                log_start = beginning.0,
-                "retention has overtaken the committed offset; going on at the log start"
-            );
-        } else if committed > end {
-            resolved.position = beginning;
-            resolved.committed = beginning;
-            tracing::warn!(
-                topic = &**topic,
-                partition,
-                committed = committed.0,
-                end = end.0,
-                "the log ends before the committed offset, so it was made anew; reading it from its beginning"
-            );
-        }
-        let changed = resolved.position != committed;
-        (resolved, changed)
     }
 
     /// Start positions of partitions without a commit; `None` when no record is that young.
@@ -282,7 +141,7 @@ impl Resolver {
             .filter(|(topic, _)| !all_named || of_interest.contains(*topic))
             .flat_map(|(topic, &count)| (0..count).map(|partition| (Arc::clone(topic), partition)))
             .collect();
-        commits.extend(self.commits(&to_ask)?);
+        commits.extend(commits_of(&self.consumer, &to_ask)?);
         let notes: HashMap<&Arc<str>, Note> = commits
             .iter()
             .filter_map(|((topic, _), (_, metadata))| Some((topic, Note::parse(metadata)?)))
@@ -309,7 +168,7 @@ impl Resolver {
             times.push((partition, self.time_of(decide(topic, *number, view, group))));
             starts.insert(partition.clone(), note);
         }
-        let positions = self.list_offsets(times.into_iter())?;
+        let positions = list_offsets(&self.consumer, times.into_iter())?;
         Ok(starts
             .into_iter()
             .map(|(partition, note)| {
@@ -344,35 +203,6 @@ impl Resolver {
             .collect())
     }
 
-    fn commits(&self, partitions: &[TopicPartition]) -> KafkaResult<Commits> {
-        if partitions.is_empty() {
-            return Ok(Commits::new());
-        }
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for (topic, partition) in partitions {
-            list.add_partition(topic, *partition);
-        }
-        let list = self.consumer.committed_offsets(list, QUESTION_TIMEOUT)?;
-        let names: HashMap<&str, &Arc<str>> = partitions.iter().map(|(topic, _)| (&**topic, topic)).collect();
-        let mut commits = Commits::new();
-        for element in list.elements() {
-            element.error()?;
-            if let (KafkaOffset::Offset(offset), Some(topic)) = (element.offset(), names.get(element.topic()))
-            {
-                let key = (Arc::clone(topic), element.partition());
-                commits.insert(key, (Position(offset), element.metadata().to_owned()));
-            }
-        }
-        Ok(commits)
-    }
-
-    fn list_offsets<'a>(
-        &self,
-        times: impl Iterator<Item = (&'a TopicPartition, i64)>,
-    ) -> KafkaResult<HashMap<TopicPartition, Option<Position>>> {
-        list_offsets(&self.consumer, times)
-    }
-
     /// Commits start positions. A group that has moved on is told apart from a broker that has to be asked again.
     fn commit(&self, list: &TopicPartitionList, resolved: &mut [Resolved]) -> KafkaResult<()> {
         if list.count() == 0 {
@@ -390,39 +220,8 @@ impl Resolver {
     }
 }
 
-/// The offsets of these times (or [`BEGINNING`] or [`END`]) in one request for each broker, however many partitions.
-/// `None` where no record is that young.
-pub fn list_offsets<'a, C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    times: impl Iterator<Item = (&'a TopicPartition, i64)>,
-) -> KafkaResult<HashMap<TopicPartition, Option<Position>>> {
-    let mut list = TopicPartitionList::new();
-    let mut names: HashMap<&str, &Arc<str>> = HashMap::new();
-    for ((topic, partition), time) in times {
-        list.add_partition_offset(topic, *partition, KafkaOffset::from_raw(time))?;
-        names.insert(topic, topic);
-    }
-    if list.count() == 0 {
-        return Ok(HashMap::new());
-    }
-    let list = consumer.offsets_for_times(list, QUESTION_TIMEOUT)?;
-    let mut positions = HashMap::new();
-    for element in list.elements() {
-        element.error()?;
-        let Some(topic) = names.get(element.topic()) else {
-            continue;
-        };
-        let position = match element.offset() {
-            KafkaOffset::Offset(offset) => Some(Position(offset)),
-            _ => None,
-        };
-        positions.insert((Arc::clone(topic), element.partition()), position);
-    }
-    Ok(positions)
-}
-
 /// Whether a commit failed because this member doesn't count any more.
-pub fn is_fenced(error: &KafkaError) -> bool {
+fn is_fenced(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(
@@ -439,23 +238,4 @@ fn topic_set<'a>(topics: impl Iterator<Item = &'a Arc<str>>) -> TopicSet {
     let mut set = TopicSet::default();
     topics.for_each(|topic| set.insert(topic));
     set
-}
-
-fn position_in(
-    positions: &HashMap<TopicPartition, Option<Position>>,
-    partition: &TopicPartition,
-) -> KafkaResult<Position> {
-    // A broker that leaves a partition out is asked again.
-    positions
-        .get(partition)
-        .copied()
-        .flatten()
-        .ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownTopicOrPartition))
-}
-
-fn add(list: &mut TopicPartitionList, start: &Resolved) -> KafkaResult<()> {
-    let mut element = list.add_partition(&start.topic, start.partition);
-    element.set_offset(KafkaOffset::Offset(start.position.0))?;
-    element.set_metadata(&*start.note);
-    Ok(())
 }

@@ -17,7 +17,7 @@ use crate::dlq::topic::{self, partition_count};
 use crate::exit::{Exit, Failure};
 use crate::source::client::{INTERNAL_TOPICS, reader};
 use crate::source::context::Quiet;
-use crate::source::resolve::Topics;
+use crate::source::topics::Topics;
 
 /// One question may take this long.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);

@@ -21,7 +21,7 @@ use crate::exit::{Exit, Failure};
 use crate::replay::letters::judge::Choice;
 use crate::replay::letters::tally::Tally;
 use crate::replay::letters::{Plan, Replay};
-use crate::source::resolve::Topics;
+use crate::source::topics::Topics;
 
 /// Shown behind `--help`.
 pub const EXAMPLES: &str = "\

@@ -11,8 +11,8 @@ use super::members::{Member, Members};
 use crate::commands::text::{printable, table};
 use crate::progress::Position;
 use crate::source::extent::Extent;
+use crate::source::offsets::TopicPartition;
 use crate::source::peek::First;
-use crate::source::resolve::TopicPartition;
 
 /// The group at one moment.
 #[derive(Debug, Serialize)]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::survey::Commits;
 use crate::config::StartFrom;
-use crate::source::resolve::{TopicPartition, Topics};
+use crate::source::offsets::TopicPartition;
 use crate::source::start::{Note, Start, TopicView, decide};
+use crate::source::topics::Topics;
 
 /// What the group's commits say about topics.
 pub struct Starts<'a> {

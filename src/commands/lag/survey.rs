@@ -21,8 +21,9 @@ use crate::progress::Position;
 use crate::source::client::{INTERNAL_TOPICS, reader};
 use crate::source::context::Quiet;
 use crate::source::extent::extents;
+use crate::source::offsets::TopicPartition;
 use crate::source::peek::{First, Peeker};
-use crate::source::resolve::{TopicPartition, Topics};
+use crate::source::topics::Topics;
 
 /// One question may take this long.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);

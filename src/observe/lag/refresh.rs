@@ -14,8 +14,8 @@ use crate::config::Kafka;
 use crate::source::client::groupless;
 use crate::source::context::{Quiet, Repeats};
 use crate::source::extent::extents;
+use crate::source::offsets::TopicPartition;
 use crate::source::peek::Peeker;
-use crate::source::resolve::TopicPartition;
 
 /// How often the brokers are asked.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(2);

@@ -3,8 +3,8 @@
 use super::{Figures, Lagging, News, Oldest, Standing};
 use crate::progress::Position;
 use crate::source::extent::Extent;
+use crate::source::offsets::TopicPartition;
 use crate::source::peek::First;
-use crate::source::resolve::TopicPartition;
 
 /// One partition.
 #[derive(Debug)]

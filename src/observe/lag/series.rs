@@ -8,7 +8,7 @@ use prometheus::{GaugeVec, IntGaugeVec, Opts};
 
 use super::{Figures, Lag};
 use crate::observe::metrics::{NAMESPACE, help, now_ms};
-use crate::source::resolve::TopicPartition;
+use crate::source::offsets::TopicPartition;
 
 const LABELS: [&str; 3] = ["consumergroup", "topic", "partition"];
 

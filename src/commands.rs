@@ -5,6 +5,7 @@ mod arguments;
 mod check;
 mod demo;
 mod derive;
+mod derived;
 mod dlq;
 mod lag;
 mod outcome;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use support::bridge::Bridge;
 use support::cli::run_cli;
-use support::config::Config;
 use support::load::numbered;
 use support::private_broker::PrivateBroker;
 use support::producer::{HeaderList, NewRecord};
@@ -195,25 +194,22 @@ fn without_its_topic_only_the_partition_with_the_dead_letter_waits() {
     assert_eq!(scenario.rig.recorder.len(), 502, "nothing twice");
 }
 
+/// A broker that lets the user `bridge` read the scenario's topic in its group, and nothing else; nothing where none can be
+/// had.
+fn with_rights_to_read(test: &str, partitions: i32) -> Option<(PrivateBroker, Scenario)> {
+    let broker = PrivateBroker::start_with_sasl(test)?;
+    let scenario = Scenario::new(broker.kafka(), partitions);
+    broker.allow(&["--operation", "Read", "--topic", &scenario.topic]);
+    broker.allow(&["--operation", "Read", "--group", &scenario.group]);
+    Some((broker, scenario))
+}
+
 #[test]
 fn when_the_topic_may_not_be_written_only_that_partition_waits_until_it_may() {
     let _kafka = require_kafka!();
-    let Some(broker) = PrivateBroker::start_with_sasl("unauthorised") else {
+    let Some((broker, scenario)) = with_rights_to_read("unauthorised", 2) else {
         return;
     };
-    let scenario = Scenario::new(broker.kafka(), 2);
-    allow(
-        &broker,
-        &[
-            "--topic",
-            &scenario.topic,
-            "--operation",
-            "Read",
-            "--operation",
-            "Describe",
-        ],
-    );
-    allow(&broker, &["--group", &scenario.group, "--operation", "Read"]);
     scenario.kafka.create_topic(&scenario.dlq(), 2, &[]);
     let dlq = scenario.dlq();
     let write = [
@@ -226,16 +222,10 @@ fn when_the_topic_may_not_be_written_only_that_partition_waits_until_it_may() {
         "--operation",
         "Read",
     ];
-    allow(&broker, &write);
-    allow(&broker, &["--cluster", "--operation", "IdempotentWrite"]);
-    let user = broker.kafka_as("bridge");
-    let config = Config::new(
-        &user,
-        &scenario.group,
-        &[&scenario.topic],
-        &scenario.rig.proxy.url(),
-    );
-    let mut bridge = Bridge::start(&config.at_least_once().earliest());
+    broker.allow(&write);
+    broker.allow(&["--cluster", "--operation", "IdempotentWrite"]);
+    let config = scenario.config_as(&broker.kafka_as("bridge"));
+    let mut bridge = Bridge::start(&config.at_least_once());
     let remove = [
         "--remove",
         "--allow-principal",
@@ -260,7 +250,7 @@ fn when_the_topic_may_not_be_written_only_that_partition_waits_until_it_may() {
         .produce(&scenario.topic, (0..100).map(|n| numbered(1, n).1));
     scenario.rig.recorder.wait_ids(&["1-99"], SOON);
     assert!(!scenario.rig.recorder.heard("0-1"));
-    allow(&broker, &write);
+    broker.allow(&write);
     scenario.rig.recorder.wait_ids(&["0-1"], Duration::from_secs(30));
     assert!(scenario.wait_dead_letters(1, SOON).contains_key("0-0"));
     bridge.stop_cleanly();
@@ -268,40 +258,15 @@ fn when_the_topic_may_not_be_written_only_that_partition_waits_until_it_may() {
     assert!(!said.contains("bridge-secret"), "a secret was shown");
 }
 
-/// Lets the bridge's user do something.
-fn allow(broker: &PrivateBroker, what: &[&str]) {
-    broker.acls(&[&["--add", "--allow-principal", "User:bridge"], what].concat());
-}
-
 #[test]
 fn refused_at_the_start_it_ends_with_what_to_create() {
     let _kafka = require_kafka!();
-    let Some(broker) = PrivateBroker::start_with_sasl("refused at the start") else {
+    let Some((broker, scenario)) = with_rights_to_read("refused at the start", 1) else {
         return;
     };
-    let scenario = Scenario::new(broker.kafka(), 1);
-    allow(
-        &broker,
-        &[
-            "--topic",
-            &scenario.topic,
-            "--operation",
-            "Read",
-            "--operation",
-            "Describe",
-        ],
-    );
-    allow(&broker, &["--group", &scenario.group, "--operation", "Read"]);
-    let user = broker.kafka_as("bridge");
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bridge.toml");
-    Config::new(
-        &user,
-        &scenario.group,
-        &[&scenario.topic],
-        &scenario.rig.proxy.url(),
-    )
-    .write(&file);
+    scenario.config_as(&broker.kafka_as("bridge")).write(&file);
     let outcome = run_cli(
         &["run", "--config", &file.to_string_lossy()],
         Duration::from_secs(45),

@@ -8,7 +8,6 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use support::bridge::Bridge;
-use support::config::Config;
 use support::metrics::Scrape;
 use support::private_broker::PrivateBroker;
 use support::producer::NewRecord;
@@ -163,33 +162,25 @@ fn without_the_permission_it_needs_everything_else_works_and_the_log_says_what_t
         return;
     };
     let scenario = Scenario::new(broker.kafka(), 1);
-    let allow = |what: &[&str]| broker.acls(&[&["--add", "--allow-principal", "User:bridge"], what].concat());
     let dlq = scenario.dlq();
     scenario.kafka.create_topic(&dlq, 1, &[]);
-    allow(&["--operation", "Read", "--topic", &scenario.topic]);
-    allow(&["--operation", "Read", "--group", &scenario.group]);
-    allow(&["--operation", "Write", "--topic", &dlq]);
-    let user = broker.kafka_as("bridge");
-    let config = Config::new(
-        &user,
-        &scenario.group,
-        &[&scenario.topic],
-        &scenario.rig.proxy.url(),
-    );
-    let mut bridge = Bridge::start(&config.earliest());
+    broker.allow(&["--operation", "Read", "--topic", &scenario.topic]);
+    broker.allow(&["--operation", "Read", "--group", &scenario.group]);
+    broker.allow(&["--operation", "Write", "--topic", &dlq]);
+    let mut bridge = Bridge::start(&scenario.config_as(&broker.kafka_as("bridge")));
     scenario.kafka.produce(&scenario.topic, poison(0, 2));
     scenario.wait_dead_letters(2, SOON);
     let replay_group = format!("{}.dlq-replay", scenario.group);
     bridge.wait_log(&["WARN", &replay_group, "grant this user Describe"], SOON);
     assert_eq!(depth(&bridge.metrics()), None, "no depth rather than a wrong one");
-    allow(&["--operation", "Describe", "--group", &replay_group]);
+    broker.allow(&["--operation", "Describe", "--group", &replay_group]);
     let scrape = wait_depth(&bridge, 2);
     assert!(
         !scrape.has("dlq_oldest_age_seconds", &[]),
         "it may not be read yet"
     );
     bridge.wait_log(&["WARN", &dlq, "grant this user Read"], SOON);
-    allow(&["--operation", "Read", "--topic", &dlq]);
+    broker.allow(&["--operation", "Read", "--topic", &dlq]);
     bridge.wait_metrics("the age", SOON, |scrape| age(scrape) > 0.0);
     bridge.stop_cleanly();
 }

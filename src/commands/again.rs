@@ -12,7 +12,6 @@ use serde::Serialize;
 use super::outcome::{is_read, redis_failure};
 use super::run::next_signal;
 use crate::config::{self, Config, Override};
-use crate::derive::CommandSink;
 use crate::exit::{Exit, Failure};
 use crate::observe::logging;
 use crate::publish::link::{Link, Target};
@@ -52,23 +51,6 @@ impl ServiceArguments {
         let config = config::load_replaying(self.config.as_deref(), std::env::vars(), overrides.collect())?;
         logging::start(&config.log);
         Ok(config)
-    }
-}
-
-/// What a dry run would send to Redis for one record.
-#[derive(Default)]
-pub struct Commands {
-    /// Channel by channel.
-    pub channels: Vec<String>,
-    /// The same for all of them.
-    pub notification: Vec<u8>,
-}
-
-impl CommandSink for Commands {
-    fn publish(&mut self, channel: &[u8], payload: &[u8]) {
-        self.channels.push(String::from_utf8_lossy(channel).into_owned());
-        self.notification.clear();
-        self.notification.extend_from_slice(payload);
     }
 }
 

@@ -101,6 +101,11 @@ impl PrivateBroker {
         );
     }
 
+    /// Lets the user `bridge` do something, e.g. `["--topic", …, "--operation", "Read"]`.
+    pub fn allow(&self, what: &[&str]) {
+        self.acls(&[&["--add", "--allow-principal", "User:bridge"], what].concat());
+    }
+
     /// What the script said under this name.
     pub fn value(&self, name: &str) -> String {
         self.values

@@ -54,6 +54,11 @@ impl Scenario {
         Config::new(&self.kafka, &self.group, &[&self.topic], &self.rig.proxy.url())
     }
 
+    /// The default mode from the topic's beginning, with the rights of this user.
+    pub fn config_as(&self, user: &Kafka) -> Config {
+        Config::new(user, &self.group, &[&self.topic], &self.rig.proxy.url()).earliest()
+    }
+
     /// Numbered records in the background.
     pub fn load(&self, total: u64, rate: u64) -> Load {
         Load::start(&self.kafka, &self.topic, self.partitions, total, rate)

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::show::{Outcome, Show};
+use crate::commands::derived::Commands;
 use crate::commands::outcome::is_read;
 use crate::config::Derivation;
-use crate::derive::{CommandSink, Deriver, Limits, Options, Route, Router};
+use crate::derive::{Deriver, Limits, Options, Route, Router};
 use crate::exit::{Exit, Failure};
 use crate::record::Record;
 
@@ -38,21 +39,6 @@ pub struct DryRun {
     limit: u64,
     show: Show,
     unread: bool,
-}
-
-/// What would go to Redis.
-#[derive(Debug, Default)]
-pub struct Commands {
-    pub channels: Vec<String>,
-    pub notification: Vec<u8>,
-}
-
-impl CommandSink for Commands {
-    fn publish(&mut self, channel: &[u8], payload: &[u8]) {
-        self.channels.push(String::from_utf8_lossy(channel).into_owned());
-        self.notification.clear();
-        self.notification.extend_from_slice(payload);
-    }
 }
 
 impl DryRun {

@@ -5,9 +5,9 @@ use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use serde_json::value::RawValue;
 
-use super::dry_run::{Commands, Counts};
+use super::dry_run::Counts;
+use crate::commands::derived::{Commands, Derived};
 use crate::derive::Rejection;
 use crate::record::Record;
 
@@ -46,14 +46,8 @@ struct Shown<'a> {
     partition: i32,
     offset: i64,
     outcome: &'static str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    channels: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notification: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
+    #[serde(flatten)]
+    derived: Derived<'a>,
 }
 
 impl Show {
@@ -100,28 +94,18 @@ impl Show {
     }
 
     fn json(&mut self, record: &Record<'_>, outcome: &Outcome, commands: &Commands) -> io::Result<()> {
-        let mut shown = Shown {
+        let (outcome, derived) = match outcome {
+            Outcome::Ready => ("ready", Derived::new(commands, None)?),
+            Outcome::Skip(reason) => ("skip", Derived::new(commands, None)?.because(reason)),
+            Outcome::DeadLetter(rejection) => ("dead_letter", Derived::new(commands, Some(rejection))?),
+        };
+        let shown = Shown {
             topic: record.topic,
             partition: record.partition,
             offset: record.offset,
-            outcome: "ready",
-            channels: &commands.channels,
-            notification: None,
-            reason: None,
-            detail: None,
+            outcome,
+            derived,
         };
-        match outcome {
-            Outcome::Ready => shown.notification = Some(serde_json::from_slice(&commands.notification)?),
-            Outcome::Skip(reason) => {
-                shown.outcome = "skip";
-                shown.reason = Some(reason);
-            }
-            Outcome::DeadLetter(rejection) => {
-                shown.outcome = "dead_letter";
-                shown.reason = Some(rejection.reason.as_str());
-                shown.detail = Some(&rejection.detail);
-            }
-        }
         serde_json::to_writer(&mut self.out, &shown)?;
         self.out.write_all(b"\n")
     }

@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use console::style;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::range::Range;
-use crate::commands::again::Commands;
+use crate::commands::derived::{Commands, Derived};
 use crate::commands::outcome::is_read;
 use crate::config::Config;
 use crate::derive::Derivation;
@@ -25,14 +24,8 @@ struct Line<'a> {
     partition: i32,
     offset: i64,
     outcome: &'static str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    channels: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notification: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
+    #[serde(flatten)]
+    derived: Derived<'a>,
 }
 
 /// Derives all of it, and prints what would be published and what can't be.
@@ -101,13 +94,7 @@ fn print(
         } else {
             "published"
         },
-        channels: &commands.channels,
-        notification: match commands.notification.as_slice() {
-            [] => None,
-            bytes => Some(serde_json::from_slice(bytes)?),
-        },
-        reason: rejection.map(|rejection| rejection.reason.as_str()),
-        detail: rejection.map(|rejection| rejection.detail.as_ref()),
+        derived: Derived::new(commands, rejection)?,
     };
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use console::style;
 use serde::Serialize;
-use serde_json::value::RawValue;
 
-use crate::commands::again::Commands;
+use crate::commands::derived::{Commands, Derived};
 use crate::commands::outcome::is_read;
 use crate::config::Config;
 use crate::dlq::stored::StoredLetter;
@@ -28,14 +27,8 @@ struct Line<'a> {
     was: Option<&'a str>,
     replay_count: u32,
     outcome: Fate,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    channels: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notification: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
+    #[serde(flatten)]
+    derived: Derived<'a>,
 }
 
 /// Judges every unresolved letter and prints what would become of it; those that the filter leaves out are counted.
@@ -114,10 +107,6 @@ fn print(
         return writeln!(out, "{place}\t{what}");
     }
     let origin = letter.origin.as_ref();
-    let notification = match commands.notification.as_slice() {
-        [] => None,
-        bytes => Some(serde_json::from_slice(bytes)?),
-    };
     let line = Line {
         letter: place,
         topic: origin.map(|origin| origin.topic.as_str()),
@@ -126,10 +115,7 @@ fn print(
         was: letter.reason.as_deref(),
         replay_count: letter.replay_count.unwrap_or(0),
         outcome: fate,
-        channels: &commands.channels,
-        notification,
-        reason: rejection.map(|rejection| rejection.reason.as_str()),
-        detail: rejection.map(|rejection| rejection.detail.to_string()),
+        derived: Derived::new(commands, rejection)?,
     };
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")

@@ -24,6 +24,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -32,6 +33,7 @@ use crate::derive::Router;
 use crate::dlq::producer::Producer;
 use crate::exit::{Exit, Failure};
 use crate::observe::health::Health;
+use crate::observe::history::History;
 use crate::observe::http::{self, Views};
 use crate::observe::lag::refresh::Refresher;
 use crate::observe::metrics::Metrics;
@@ -129,12 +131,20 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         metrics: metrics.clone(),
         health: Arc::clone(&health),
         status: status.clone(),
+        history: History::default(),
         identity: identity(&config),
     };
     let http = tokio::spawn(http::serve(listener, views, http_stopped));
 
     let writer = spawn_writer(&config, target, &redis, &metrics)?;
     let found = wait_for_kafka(&config, &topics).await?;
+    if let Some(retention) = found.dlq.retention.kept_for(config.dlq.retention) {
+        let label = [config.dlq.topic.as_str()];
+        metrics
+            .dlq_retention
+            .with_label_values(&label)
+            .set(retention.as_secs_f64());
+    }
     let letters = Producer::new(&config, found.dlq.partitions, found.dlq.max_bytes)
         .map_err(|error| Failure::config(format!("kafka.properties: {error}")))?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -196,6 +206,7 @@ fn identity(config: &Config) -> Identity {
             Mode::AtLeastOnce => "at_least_once",
         },
         dlq_topic: config.dlq.topic.clone(),
+        started: Instant::now(),
     }
 }
 

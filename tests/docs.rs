@@ -16,7 +16,7 @@ use kafka_redis_bridge::dlq::letter;
 use kafka_redis_bridge::exit::Exit;
 use kafka_redis_bridge::observe::books::{AbandonReason, DropReason, Outcome, SkipReason};
 use kafka_redis_bridge::observe::lag::{Oldest, Standing};
-use kafka_redis_bridge::observe::metrics::{Metrics, NAMESPACE, descriptions};
+use kafka_redis_bridge::observe::metrics::{Metrics, NAMESPACE, PROCESS, descriptions};
 use kafka_redis_bridge::progress::Position;
 use kafka_redis_bridge::source::extent::Extent;
 
@@ -75,6 +75,7 @@ fn registered() -> BTreeMap<String, Described> {
     metrics.dlq_produced.with_label_values(&["t", "r"]);
     metrics.dlq_depth.with_label_values(&["d"]);
     metrics.dlq_oldest_age.with_label_values(&["d"]);
+    metrics.dlq_retention.with_label_values(&["d"]);
     metrics.paused_partitions.with_label_values(&["r"]);
     metrics.committed_offset.with_label_values(&["g", "t", "0"]);
     show_lag(&metrics);
@@ -90,7 +91,9 @@ fn registered() -> BTreeMap<String, Described> {
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').unwrap();
-            name.strip_prefix(&prefix).unwrap().clone_into(&mut current);
+            name.strip_prefix(&prefix)
+                .unwrap_or(name)
+                .clone_into(&mut current);
             found.insert(current.clone(), (kind.to_owned(), BTreeSet::new()));
         } else if let Some((_, labels)) = line.split_once('{') {
             let labels = labels.split(',').filter_map(|pair| pair.split_once('='));
@@ -100,7 +103,8 @@ fn registered() -> BTreeMap<String, Described> {
             found.get_mut(&current).unwrap().1.extend(labels);
         }
     }
-    let declared: BTreeSet<&str> = descriptions().iter().map(|(name, _)| *name).collect();
+    let declared = descriptions().iter().map(|(name, _)| *name);
+    let declared: BTreeSet<&str> = declared.chain(PROCESS).collect();
     let shown: BTreeSet<&str> = found.keys().map(String::as_str).collect();
     assert_eq!(
         declared, shown,

@@ -10,6 +10,7 @@ use support::http;
 use support::load::numbered;
 use support::producer::NewRecord;
 use support::scenario::Scenario;
+use support::schema::valid_status;
 use support::wait;
 
 const SOON: Duration = Duration::from_secs(15);
@@ -112,14 +113,19 @@ fn status_is_json_and_the_page_is_html_and_both_keep_secrets() {
     let bridge = Bridge::start(&scenario.config().set("redis.url", url));
     scenario.kafka.produce(&scenario.topic, [numbered(0, 0).1]);
     scenario.rig.recorder.wait_ids(&["0-0"], SOON);
-    assert!(bridge.status().is_object());
+    valid_status(&bridge);
     wait::until_true("the topic shows", SOON, || {
         bridge.get("/status").body.contains(&scenario.topic)
     });
     let page = bridge.get("/");
     assert_eq!(page.status, 200);
-    assert!(page.head.to_ascii_lowercase().contains("text/html"));
-    for path in ["/", "/status", "/metrics", "/readyz"] {
+    let head = page.head.to_ascii_lowercase();
+    assert!(head.contains("text/html"));
+    assert!(
+        head.contains("content-security-policy: default-src 'none'; style-src 'sha256-"),
+        "{head}"
+    );
+    for path in ["/", "/status", "/status/schema", "/metrics", "/readyz"] {
         assert!(!bridge.get(path).body.contains("hidden-secret"), "{path}");
     }
     assert!(!bridge.log().join("\n").contains("hidden-secret"));

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
@@ -22,6 +24,39 @@ pub struct DlqTopic {
     pub partitions: i32,
     /// The largest record that it takes.
     pub max_bytes: usize,
+    /// How long it keeps them.
+    pub retention: Retention,
+}
+
+/// How long a topic keeps its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// So long.
+    Kept(Duration),
+    /// For ever, or until it is too large.
+    Unlimited,
+    /// This user may not ask.
+    Unknown,
+}
+
+impl Retention {
+    /// As `retention.ms` has it: negative for ever.
+    fn parse(milliseconds: &str) -> Self {
+        match milliseconds.parse::<i64>().map(u64::try_from) {
+            Ok(Ok(milliseconds)) => Self::Kept(Duration::from_millis(milliseconds)),
+            Ok(Err(_)) => Self::Unlimited,
+            Err(_) => Self::Unknown,
+        }
+    }
+
+    /// How long a record is kept, if there is an end to it; what is `configured` where nobody knows better.
+    pub fn kept_for(self, configured: Duration) -> Option<Duration> {
+        match self {
+            Self::Kept(retention) => Some(retention),
+            Self::Unlimited => None,
+            Self::Unknown => Some(configured),
+        }
+    }
 }
 
 /// How many partitions `topic` has; `None` when it isn't there.
@@ -40,12 +75,14 @@ pub async fn ensure(config: &Config, metadata: &Metadata) -> Result<DlqTopic, Fa
         Some(partitions) => partitions,
         None => create(&admin, &config.dlq).await?,
     };
-    let max_bytes = max_message_bytes(&admin, &config.dlq.topic, metadata)
-        .await
-        .unwrap_or(DEFAULT_MAX_BYTES);
+    let settings = describe(&admin, &config.dlq.topic, metadata).await;
+    let setting = |name| settings.as_ref()?.get(name)?.value.as_deref();
     Ok(DlqTopic {
         partitions,
-        max_bytes,
+        max_bytes: setting("max.message.bytes")
+            .and_then(|bytes| bytes.parse().ok())
+            .unwrap_or(DEFAULT_MAX_BYTES),
+        retention: setting("retention.ms").map_or(Retention::Unknown, Retention::parse),
     })
 }
 
@@ -114,12 +151,12 @@ fn refused(dlq: &Dlq, code: RDKafkaErrorCode) -> Failure {
     ))
 }
 
-/// `max.message.bytes` of the topic; `None` when this user may not ask.
-async fn max_message_bytes(
+/// The settings of the topic; `None` when this user may not ask.
+async fn describe(
     admin: &AdminClient<DefaultClientContext>,
     topic: &str,
     metadata: &Metadata,
-) -> Option<usize> {
+) -> Option<ConfigResource> {
     // Any broker knows. Without a choice librdkafka asks the controller, and waits for one where none is elected;
     // its mock cluster never has one.
     let options = AdminOptions::new()
@@ -129,6 +166,20 @@ async fn max_message_bytes(
         .describe_configs(&[ResourceSpecifier::Topic(topic)], &options)
         .await
         .ok()?;
-    let resource = results.into_iter().next()?.ok()?;
-    resource.get("max.message.bytes")?.value.as_ref()?.parse().ok()
+    results.into_iter().next()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_topic_says_of_its_retention_comes_before_what_is_configured() {
+        let day = Duration::from_secs(86_400);
+        let kept = |text| Retention::parse(text).kept_for(day);
+        assert_eq!(kept("1000"), Some(Duration::from_secs(1)));
+        assert_eq!(kept("-1"), None);
+        assert_eq!(kept("?"), Some(day));
+        assert_eq!(Retention::Unknown.kept_for(day), Some(day));
+    }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounterVec, IntGauge, Opts};
+use serde::Serialize;
 
 use crate::derive::{Reason, Skip};
 
@@ -107,6 +108,23 @@ struct Page {
     in_flight: u64,
 }
 
+/// What became of all records since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Read from Kafka.
+    pub consumed: u64,
+    /// See [`Outcome::Published`].
+    pub published: u64,
+    /// See [`Outcome::Skipped`].
+    pub skipped: u64,
+    /// See [`Outcome::DeadLettered`].
+    pub dead_lettered: u64,
+    /// See [`Outcome::Dropped`].
+    pub dropped: u64,
+    /// See [`Outcome::Abandoned`].
+    pub abandoned: u64,
+}
+
 /// The books of the polling thread.
 #[derive(Debug)]
 pub struct Ledger {
@@ -182,6 +200,46 @@ impl Ledger {
     }
 }
 
+impl Totals {
+    fn of(page: &Page) -> Self {
+        let mut totals = Self::default();
+        for topic in &page.topics {
+            totals.consumed += topic.consumed;
+            totals.published += topic.published;
+            for (outcome, records) in &topic.others {
+                *totals.of_outcome(*outcome) += records;
+            }
+        }
+        totals
+    }
+
+    fn of_outcome(&mut self, outcome: Outcome) -> &mut u64 {
+        match outcome {
+            Outcome::Published => &mut self.published,
+            Outcome::Skipped(_) => &mut self.skipped,
+            Outcome::DeadLettered(_) => &mut self.dead_lettered,
+            Outcome::Dropped(_) => &mut self.dropped,
+            Outcome::Abandoned(_) => &mut self.abandoned,
+        }
+    }
+
+    /// Records that need nothing more.
+    pub fn settled(&self) -> u64 {
+        self.published + self.skipped + self.dead_lettered + self.dropped + self.abandoned
+    }
+}
+
+/// Reads the page that was published last.
+#[derive(Debug, Clone)]
+pub struct Reader(Arc<Mutex<Page>>);
+
+impl Reader {
+    /// All topics together.
+    pub fn totals(&self) -> Totals {
+        Totals::of(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// Shows the books to a registry.
 pub struct Books {
     shared: Arc<Mutex<Page>>,
@@ -191,6 +249,11 @@ pub struct Books {
 }
 
 impl Books {
+    /// For whoever wants the totals.
+    pub fn reader(&self) -> Reader {
+        Reader(Arc::clone(&self.shared))
+    }
+
     fn new(shared: Arc<Mutex<Page>>) -> prometheus::Result<Self> {
         use super::metrics::{NAMESPACE, help};
         let opts = |name: &str| Opts::new(name, help(name)).namespace(NAMESPACE);

@@ -110,20 +110,26 @@ impl Health {
         (idle > STUCK_AFTER).then_some("the poll loop is stuck")
     }
 
-    /// Why the process can't be counted on yet, or any more.
-    pub fn not_ready(&self) -> Option<String> {
+    /// What Kafka or Redis refuses until somebody changes the configuration or grants a permission.
+    pub fn refusal(&self) -> Option<String> {
         if let Some(refusal) = self.kafka_refusal() {
             return Some(format!("Kafka refuses the configuration: {refusal}"));
         }
+        let refusal = self.redis.status().configuration_error?;
+        Some(format!("Redis refuses the configuration: {refusal}"))
+    }
+
+    /// Why the process can't be counted on yet, or any more.
+    pub fn not_ready(&self) -> Option<String> {
         match self.phase() {
             Phase::Draining => return Some("draining".to_owned()),
             Phase::Joining => return Some("not yet a member of the consumer group".to_owned()),
             Phase::Joined => {}
         }
-        let redis = self.redis.status();
-        if let Some(error) = redis.configuration_error {
-            return Some(format!("Redis refuses the configuration: {error}"));
+        if let Some(refusal) = self.refusal() {
+            return Some(refusal);
         }
+        let redis = self.redis.status();
         (!redis.answered_once).then(|| match redis.fault {
             Some(fault) => format!("Redis has not answered yet: {fault}"),
             None => "Redis has not answered yet".to_owned(),

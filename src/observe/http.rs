@@ -1,4 +1,5 @@
-//! The HTTP side: `/metrics`, `/livez`, `/readyz`, `/status` and a page at `/`. Read-only, no secrets, bounded.
+//! The HTTP side: `/metrics`, `/livez`, `/readyz`, `/status` with its schema, and a page at `/`. Read-only, no secrets,
+//! bounded.
 //!
 //! [`answer`] is the whole of it without a socket; [`serve`] puts it on one.
 
@@ -9,7 +10,10 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,8 +22,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use super::health::Health;
+use super::history::History;
 use super::metrics::Metrics;
-use super::status::{Document, Identity, SharedStatus};
+use super::page;
+use super::status::{Document, Identity, SCHEMA, SharedStatus};
 
 /// Connections served at once; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 64;
@@ -39,6 +45,8 @@ pub struct Views {
     pub health: Arc<Health>,
     /// `/status`.
     pub status: SharedStatus,
+    /// `/status`, what happened in the last minute; filled while [`serve`] runs.
+    pub history: History,
     /// `/status`, what never changes.
     pub identity: Identity,
 }
@@ -48,11 +56,8 @@ type Answer = Response<Full<Bytes>>;
 /// Answers one request.
 pub fn answer(views: &Views, method: &Method, path: &str) -> Answer {
     if method != Method::GET && method != Method::HEAD {
-        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-        refused
-            .headers_mut()
-            .insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
-        return refused;
+        let refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        return with(refused, ALLOW, "GET, HEAD");
     }
     match path {
         "/metrics" => match views.metrics.render() {
@@ -65,20 +70,28 @@ pub fn answer(views: &Views, method: &Method, path: &str) -> Answer {
             Ok(body) => typed(StatusCode::OK, "application/json", body + "\n"),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         },
-        "/" => typed(
-            StatusCode::OK,
-            "text/html; charset=utf-8",
-            document(views).to_html(),
-        ),
+        "/status/schema" => typed(StatusCode::OK, "application/schema+json", SCHEMA),
+        "/" => {
+            let body = page::render(&document(views));
+            let answer = typed(StatusCode::OK, "text/html; charset=utf-8", body);
+            let answer = with(answer, CONTENT_SECURITY_POLICY, page::content_security_policy());
+            with(answer, REFERRER_POLICY, "no-referrer")
+        }
         _ => text(
             StatusCode::NOT_FOUND,
-            "there is /metrics, /livez, /readyz, /status and /\n",
+            "there is /metrics, /livez, /readyz, /status, /status/schema and /\n",
         ),
     }
 }
 
 fn document(views: &Views) -> Document {
-    Document::now(&views.identity, &views.health, &views.status)
+    Document::now(
+        &views.identity,
+        &views.health,
+        &views.metrics,
+        &views.history,
+        &views.status,
+    )
 }
 
 fn probe(refusal: Option<String>, good: &str) -> Answer {
@@ -95,13 +108,14 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
 fn typed(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, hyper::header::HeaderValue::from_static("no-store"));
-    response
+    let response = with(response, CONTENT_TYPE, kind);
+    let response = with(response, CACHE_CONTROL, "no-store");
+    with(response, X_CONTENT_TYPE_OPTIONS, "nosniff")
+}
+
+fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
+    answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    answer
 }
 
 /// Binds the address, so that a port that is taken is known before anything else starts.
@@ -114,6 +128,7 @@ pub async fn serve(listener: TcpListener, views: Views, mut stop: watch::Receive
     let views = Arc::new(views);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
+    let history = tokio::spawn(views.history.clone().keep(views.metrics.clone()));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             break;
@@ -146,6 +161,7 @@ pub async fn serve(listener: TcpListener, views: Views, mut stop: watch::Receive
             drop(place);
         });
     }
+    history.abort();
     let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, graceful.shutdown()).await;
 }
 
@@ -170,12 +186,14 @@ mod tests {
             group_id: "g".into(),
             mode: "best_effort",
             dlq_topic: "g.dlq".into(),
+            started: std::time::Instant::now(),
         };
         (
             Views {
                 metrics,
                 health,
                 status: SharedStatus::default(),
+                history: History::default(),
                 identity,
             },
             node,

@@ -1,16 +1,23 @@
 //! Every metric of the service: its name, its help, its labels. Nothing else registers one.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod make;
+mod publish;
 
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use prometheus::core::Metric as _;
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
-use super::books::Ledger;
+pub use self::publish::{NodeMetrics, PublishMetrics};
+use super::books::{self, Ledger, Totals};
+use super::history::Sample;
 use super::lag::{self, Lag};
-use crate::publish::batch::{Entry, NO_TIMESTAMP};
 use crate::publish::error::ErrorClass;
+use make::Maker;
 
 /// The prefix of every name.
 pub const NAMESPACE: &str = "kafka_redis_bridge";
@@ -89,6 +96,10 @@ const HELP: &[(&str, &str)] = &[
         "dlq_oldest_age_seconds",
         "Age of the oldest dead letter that nobody has resolved; 0 when there is none",
     ),
+    (
+        "dlq_retention_seconds",
+        "How long the dead-letter topic keeps a dead letter; absent when it keeps them for ever",
+    ),
     ("rebalances_total", "Assignments and revocations of partitions"),
     (
         "drain_timeouts_total",
@@ -121,6 +132,17 @@ const HELP: &[(&str, &str)] = &[
     ("build_info", "Version of the service and of librdkafka; always 1"),
 ];
 
+/// What the process costs, without our prefix: the names that all programs have in common.
+pub const PROCESS: [&str; 7] = [
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_virtual_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+    "process_threads",
+    "process_start_time_seconds",
+];
+
 /// Name (without prefix) and help of every metric: what documents and dashboards are checked against.
 pub fn descriptions() -> &'static [(&'static str, &'static str)] {
     HELP
@@ -137,6 +159,7 @@ pub(super) fn help(name: &str) -> &'static str {
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
+    books: books::Reader,
     publish: PublishMetrics,
     redis_up: IntGaugeVec,
     redis_circuit_open: IntGaugeVec,
@@ -158,6 +181,8 @@ pub struct Metrics {
     pub dlq_depth: IntGaugeVec,
     /// `dlq_oldest_age_seconds` by dlq_topic.
     pub dlq_oldest_age: GaugeVec,
+    /// `dlq_retention_seconds` by dlq_topic.
+    pub dlq_retention: GaugeVec,
     /// `rebalances_total` by kind.
     pub rebalances: IntCounterVec,
     /// `drain_timeouts_total` by kind.
@@ -183,10 +208,13 @@ impl Metrics {
     pub fn new() -> prometheus::Result<(Self, Ledger)> {
         let make = Maker(Registry::new());
         let (ledger, books) = Ledger::new()?;
+        let reader = books.reader();
         make.0.register(Box::new(books))?;
+        make.0.register(Box::new(ProcessCollector::for_self()))?;
         let lag = Lag::default();
         make.0.register(Box::new(lag::Series::new(lag.clone())?))?;
         let metrics = Self {
+            books: reader,
             publish: PublishMetrics {
                 published: make.counter("notifications_published_total")?,
                 without_receivers: make.counter("notifications_without_receivers_total")?,
@@ -205,6 +233,7 @@ impl Metrics {
             dlq_failures: make.counter("dlq_produce_failures_total")?,
             dlq_depth: make.gauges("dlq_depth_records", &["dlq_topic"])?,
             dlq_oldest_age: make.all_seconds("dlq_oldest_age_seconds", &["dlq_topic"])?,
+            dlq_retention: make.all_seconds("dlq_retention_seconds", &["dlq_topic"])?,
             rebalances: make.counters("rebalances_total", &["kind"])?,
             drain_timeouts: make.counters("drain_timeouts_total", &["kind"])?,
             assigned_partitions: make.gauge("assigned_partitions")?,
@@ -245,6 +274,28 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
+    /// What became of all records since the start.
+    pub fn totals(&self) -> Totals {
+        self.books.totals()
+    }
+
+    /// What the history is made of.
+    pub fn sample(&self) -> Sample {
+        let latencies = self.publish.end_to_end().metric();
+        let latencies = latencies.get_histogram();
+        let limits = latencies.get_bucket().iter();
+        let limits = limits.map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()));
+        let all = (f64::INFINITY, latencies.get_sample_count());
+        let lags = self.lag.figures(now_ms());
+        let known = lags.values().filter_map(|figures| figures.records);
+        Sample {
+            at: Instant::now(),
+            settled: self.totals().settled(),
+            lag_records: known.reduce(|sum, more| sum + more),
+            latencies: limits.chain([all]).collect(),
+        }
+    }
+
     fn set_build_info(&self) -> prometheus::Result<()> {
         let labels = [
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -282,63 +333,6 @@ pub fn librdkafka_version() -> String {
     rdkafka::util::get_rdkafka_version().1
 }
 
-/// What the writer counts for all nodes together.
-#[derive(Debug, Clone)]
-pub struct PublishMetrics {
-    published: IntCounter,
-    without_receivers: IntCounter,
-    receivers: IntCounter,
-    end_to_end: Histogram,
-}
-
-impl PublishMetrics {
-    /// Commands that Redis answered well.
-    pub fn count_answers(&self, published: u64, receivers: u64, without_receivers: u64) {
-        self.published.inc_by(published);
-        self.receivers.inc_by(receivers);
-        self.without_receivers.inc_by(without_receivers);
-    }
-
-    /// Records that are published now. Clocks that disagree can't make a latency negative.
-    pub fn observe_latency(&self, entries: &[Entry]) {
-        let now = now_ms();
-        let local = self.end_to_end.local();
-        for entry in entries.iter().filter(|entry| entry.timestamp_ms != NO_TIMESTAMP) {
-            let milliseconds = now.saturating_sub(entry.timestamp_ms).max(0);
-            #[allow(
-                clippy::cast_precision_loss,
-                reason = "a latency in milliseconds is far below 2^52"
-            )]
-            local.observe(milliseconds as f64 / 1000.0);
-        }
-    }
-
-    /// Notifications published since the start.
-    pub fn published(&self) -> u64 {
-        self.published.get()
-    }
-
-    /// The distribution of end-to-end latencies.
-    pub fn end_to_end(&self) -> &Histogram {
-        &self.end_to_end
-    }
-}
-
-/// What the writer counts for one node.
-#[derive(Debug, Clone)]
-pub struct NodeMetrics {
-    /// The label `node`.
-    pub node: String,
-    /// `redis_up`.
-    pub up: IntGauge,
-    /// `redis_circuit_open`.
-    pub circuit_open: IntGauge,
-    /// `redis_errors_total` by node and class.
-    pub errors: IntCounterVec,
-    /// `publish_duration_seconds`.
-    pub publish_duration: Histogram,
-}
-
 /// Milliseconds since the Unix epoch.
 pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -349,55 +343,4 @@ pub fn now_ms() -> i64 {
 pub fn age_seconds(at_ms: i64) -> f64 {
     let age = u64::try_from(now_ms().saturating_sub(at_ms)).unwrap_or(0);
     Duration::from_millis(age).as_secs_f64()
-}
-
-struct Maker(Registry);
-
-impl Maker {
-    fn opts(name: &str) -> Opts {
-        Opts::new(name, help(name)).namespace(NAMESPACE)
-    }
-
-    fn add<C: prometheus::core::Collector + Clone + 'static>(
-        &self,
-        made: prometheus::Result<C>,
-    ) -> prometheus::Result<C> {
-        let made = made?;
-        self.0.register(Box::new(made.clone()))?;
-        Ok(made)
-    }
-
-    fn counter(&self, name: &str) -> prometheus::Result<IntCounter> {
-        self.add(IntCounter::with_opts(Self::opts(name)))
-    }
-
-    fn counters(&self, name: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
-        self.add(IntCounterVec::new(Self::opts(name), labels))
-    }
-
-    fn gauge(&self, name: &str) -> prometheus::Result<IntGauge> {
-        self.add(IntGauge::with_opts(Self::opts(name)))
-    }
-
-    fn gauges(&self, name: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
-        self.add(IntGaugeVec::new(Self::opts(name), labels))
-    }
-
-    fn seconds(&self, name: &str) -> prometheus::Result<Gauge> {
-        self.add(Gauge::with_opts(Self::opts(name)))
-    }
-
-    fn all_seconds(&self, name: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
-        self.add(GaugeVec::new(Self::opts(name), labels))
-    }
-
-    fn histogram(&self, name: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
-        let opts = HistogramOpts::from(Self::opts(name)).buckets(buckets.to_vec());
-        self.add(Histogram::with_opts(opts))
-    }
-
-    fn histograms(&self, name: &str, labels: &[&str], buckets: &[f64]) -> prometheus::Result<HistogramVec> {
-        let opts = HistogramOpts::from(Self::opts(name)).buckets(buckets.to_vec());
-        self.add(HistogramVec::new(opts, labels))
-    }
 }

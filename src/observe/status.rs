@@ -1,14 +1,20 @@
-//! What `/status` shows: the state of this process at one moment, as JSON and as a page.
+//! What `/status` shows: the state of this process at one moment. [`SCHEMA`] describes it.
 
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use serde::Serialize;
 
+use super::books::Totals;
 use super::health::{Health, Phase};
+use super::history::{History, Latency, Throughput, Trend};
 use super::lag::Figures;
-use super::metrics::age_seconds;
+use super::metrics::{Metrics, age_seconds};
+use super::verdict::{BEHIND_AFTER_SECONDS, Facts, Verdict};
 use crate::publish::health::NodeStatus;
+
+/// The JSON Schema of the document.
+pub const SCHEMA: &str = include_str!("status.schema.json");
 
 /// A partition assigned to this process.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -105,28 +111,56 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What never changes while the process runs.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// `kafka.group_id`.
+    pub group_id: String,
+    /// `delivery.mode`.
+    pub mode: &'static str,
+    /// `dlq.topic`.
+    pub dlq_topic: String,
+    /// When the process started.
+    pub started: Instant,
+}
+
 /// The whole document.
 #[derive(Debug, Serialize)]
 pub struct Document {
-    version: &'static str,
-    group_id: String,
-    mode: &'static str,
+    pub(super) version: &'static str,
+    pub(super) group_id: String,
+    pub(super) mode: &'static str,
+    pub(super) uptime_seconds: f64,
     phase: &'static str,
     /// Why `/readyz` says no, if it does.
     not_ready: Option<String>,
-    redis: NodeStatus,
-    dlq: DlqStatus,
+    /// The sentence of the page.
+    pub(super) health: Verdict,
+    kafka: KafkaStatus,
+    pub(super) redis: NodeStatus,
+    pub(super) dlq: DlqStatus,
+    pub(super) throughput: Throughput,
+    pub(super) latency: Latency,
+    pub(super) lag: TotalLag,
+    /// What became of the records since the start.
+    pub(super) records: Totals,
     #[serde(flatten)]
-    pipeline: PipelineStatus,
+    pub(super) pipeline: PipelineStatus,
 }
 
 #[derive(Debug, Serialize)]
-struct DlqStatus {
-    topic: String,
+struct KafkaStatus {
+    brokers_up: i64,
+}
+
+/// The dead-letter queue.
+#[derive(Debug, Serialize)]
+pub(super) struct DlqStatus {
+    pub topic: String,
     /// Dead letters that nobody has resolved, once it is known.
-    depth: Option<u64>,
+    pub depth: Option<u64>,
     /// The age of the oldest of them.
-    oldest_age_seconds: Option<f64>,
+    pub oldest_age_seconds: Option<f64>,
     in_flight: u64,
 }
 
@@ -142,108 +176,103 @@ impl DlqStatus {
     }
 }
 
-/// What never changes while the process runs.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// `kafka.group_id`.
-    pub group_id: String,
-    /// `delivery.mode`.
-    pub mode: &'static str,
-    /// `dlq.topic`.
-    pub dlq_topic: String,
+/// How far behind the partitions of this process are together; `null` until it is known of one.
+#[derive(Debug, Serialize)]
+pub(super) struct TotalLag {
+    /// The sum.
+    pub records: Option<u64>,
+    /// The largest.
+    pub seconds: Option<f64>,
+    /// Where it is going; steady while it is none to speak of.
+    trend: Trend,
+}
+
+impl TotalLag {
+    fn new(partitions: &[PartitionStatus], trend: Trend) -> Self {
+        let lags = || partitions.iter().map(|partition| partition.lag);
+        let known: Vec<u64> = lags().filter_map(|lag| lag.lag_records).collect();
+        let seconds = lags().filter_map(|lag| lag.lag_seconds).max_by(f64::total_cmp);
+        let is_behind = seconds.is_some_and(|seconds| seconds >= BEHIND_AFTER_SECONDS);
+        Self {
+            records: (!known.is_empty()).then(|| known.iter().sum()),
+            seconds,
+            trend: if is_behind { trend } else { Trend::Steady },
+        }
+    }
 }
 
 impl Document {
     /// Reads everything together.
-    pub fn now(identity: &Identity, health: &Health, shared: &SharedStatus) -> Self {
+    pub fn now(
+        identity: &Identity,
+        health: &Health,
+        metrics: &Metrics,
+        history: &History,
+        shared: &SharedStatus,
+    ) -> Self {
         let pipeline = shared.get();
-        Self {
+        let (throughput, latency, trend) = history.recent();
+        let in_flight = pipeline.dead_letters_in_flight;
+        let mut document = Self {
             version: env!("CARGO_PKG_VERSION"),
             group_id: identity.group_id.clone(),
             mode: identity.mode,
+            uptime_seconds: identity.started.elapsed().as_secs_f64(),
             phase: match health.phase() {
                 Phase::Joining => "joining",
                 Phase::Joined => "joined",
                 Phase::Draining => "draining",
             },
             not_ready: health.not_ready(),
+            health: Verdict::of(&Facts::default()),
+            kafka: KafkaStatus {
+                brokers_up: metrics.kafka_brokers_up.get(),
+            },
             redis: health.redis().status(),
-            dlq: DlqStatus::new(
-                &identity.dlq_topic,
-                shared.queue(),
-                pipeline.dead_letters_in_flight,
-            ),
+            dlq: DlqStatus::new(&identity.dlq_topic, shared.queue(), in_flight),
+            throughput,
+            latency,
+            lag: TotalLag::new(&pipeline.partitions, trend),
+            records: metrics.totals(),
             pipeline,
-        }
-    }
-
-    /// The same for people: one page without scripts or anything from elsewhere.
-    pub fn to_html(&self) -> String {
-        let mut page = String::from(PAGE_HEAD);
-        let state = self.not_ready.as_deref().unwrap_or("ready");
-        let redis = self
-            .redis
-            .fault
-            .as_deref()
-            .unwrap_or(if self.redis.up { "up" } else { "not connected" });
-        let letters = match self.dlq.depth {
-            Some(depth) => format!("{depth} on {}", self.dlq.topic),
-            None => self.dlq.topic.clone(),
         };
-        for (name, value) in [
-            ("Group", self.group_id.as_str()),
-            ("State", state),
-            ("Mode", self.mode),
-            ("Redis", redis),
-            ("Dead letters", letters.as_str()),
-        ] {
-            let _ = write!(page, "<dt>{name}<dd>{}", escape(value));
-        }
-        let _ = write!(
-            page,
-            "<dt>Records in flight<dd>{}</dl><table><tr><th>Topic<th>Partition<th>Committed<th>Position\
-             <th>In flight<th>Paused",
-            self.pipeline.records_in_flight
-        );
-        for p in &self.pipeline.partitions {
-            let committed = p
-                .committed
-                .map_or_else(|| "–".to_owned(), |offset| offset.to_string());
-            let _ = write!(
-                page,
-                "<tr><td>{}<td>{}<td>{committed}<td>{}<td>{}<td>{}",
-                escape(&p.topic),
-                p.partition,
-                p.position,
-                p.in_flight,
-                p.paused.join(", ")
-            );
-        }
-        page.push_str("</table>\n");
-        page
+        document.health = document.verdict(health);
+        document
     }
-}
 
-const PAGE_HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
-<meta name=viewport content='width=device-width,initial-scale=1'><meta http-equiv=refresh content=2>\
-<title>kafka-redis-bridge</title><style>:root{color-scheme:light dark}body{font:1rem/1.5 system-ui;margin:1rem auto;\
-max-width:60rem;padding:0 1rem}dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem}dt{opacity:.7}\
-dd{margin:0;overflow-wrap:anywhere}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}\
-th,td{text-align:left;padding:.2rem .6rem .2rem 0;border-bottom:1px solid #8884}</style>\
-<h1>kafka-redis-bridge</h1><dl>";
+    /// Whether what Redis doesn't take is dropped.
+    pub(super) fn drops(&self) -> bool {
+        self.mode == "best_effort"
+    }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn markup_in_names_stays_text() {
-        assert_eq!(escape("<script>&\""), "&lt;script>&amp;&quot;");
+    fn verdict(&self, health: &Health) -> Verdict {
+        let paused: Vec<&PartitionStatus> = self
+            .pipeline
+            .partitions
+            .iter()
+            .filter(|p| !p.paused.is_empty())
+            .collect();
+        let mut reasons: Vec<&'static str> = paused.iter().flat_map(|p| p.paused.iter().copied()).collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        let refusal = health.refusal();
+        Verdict::of(&Facts {
+            not_alive: health.not_alive(),
+            draining: health.phase() == Phase::Draining,
+            joined: health.phase() != Phase::Joining,
+            refusal: refusal.as_deref(),
+            redis_answered: self.redis.answered_once,
+            redis_fault: self
+                .redis
+                .fault
+                .as_deref()
+                .map(|fault| (fault, self.redis.down_since)),
+            brokers_up: self.kafka.brokers_up,
+            drops: self.drops(),
+            assigned: self.pipeline.partitions.len(),
+            paused: (paused.len(), &reasons),
+            lag_seconds: self.lag.seconds,
+            trend: Some(self.lag.trend),
+        })
     }
 }

@@ -23,6 +23,8 @@ pub struct NodeStatus {
     pub circuit_open: bool,
     /// The fault that lasts; none while all is well.
     pub fault: Option<String>,
+    /// Since when it fails.
+    pub down_since: Option<jiff::Timestamp>,
     /// What somebody has to change before it can work.
     pub configuration_error: Option<String>,
 }
@@ -129,6 +131,7 @@ impl NodeHealth {
             return;
         }
         state.down_since.get_or_insert_with(Instant::now);
+        state.status.down_since.get_or_insert_with(jiff::Timestamp::now);
         state.status.up = false;
         self.metrics.up.set(0);
         let text = format!("{fault}; {}", fault.class.advice());
@@ -181,6 +184,7 @@ impl NodeHealth {
         }
         state.status.up = true;
         state.status.fault = None;
+        state.status.down_since = None;
         state.status.configuration_error = None;
         state.publish_refused = false;
         state.publish_unanswered = false;

@@ -6,13 +6,14 @@
 //! - [`recorder`] hears every notification, [`rig`] ties these three together,
 //! - [`bridge`] runs the service, [`cli`] the commands that end by themselves, [`metrics`] reads what it exports,
 //! - [`transactions`] and [`groups`] are for what Kafka itself says of transactions and commits,
-//! - [`grafana`] reads the dashboard and the rules,
+//! - [`grafana`] reads the dashboard and the rules, [`browser`] the status page, [`schema`] what programs get of it,
 //! - [`load`] writes numbered records, [`odd`] has those of every odd kind, [`oracle`] compares them with what came out, [`commits`] watches what is
 //!   committed meanwhile for it, [`timeline`] says how long records stood still,
 //! - [`wait`] polls with a deadline: no test sleeps to synchronise.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod bridge;
+pub mod browser;
 pub mod cli;
 pub mod commits;
 pub mod config;
@@ -34,6 +35,7 @@ pub mod redis;
 pub mod resp;
 pub mod rig;
 pub mod scenario;
+pub mod schema;
 pub mod timeline;
 pub mod transactions;
 pub mod wait;

@@ -211,6 +211,34 @@ fn a_forbidden_channel_makes_dead_letters_of_its_records_alone() {
 }
 
 #[test]
+fn a_refused_channel_is_named_in_one_line_however_many_records_it_refuses() {
+    let scenario = Scenario::new(require_kafka!(), 2);
+    let config = scenario
+        .config()
+        .set("redis.url", restricted(&scenario))
+        .set("delivery.retry_for", "500ms");
+    let bridge = Bridge::start(&config);
+    // Others succeed all the while: it isn't the user that may publish nowhere.
+    let load = scenario.load(60_000, 200);
+    for round in 1..=3 {
+        scenario.kafka.produce(&scenario.topic, with_forbidden());
+        scenario.wait_dead_letters(4 * round, SOON);
+    }
+    load.stop();
+    let log = bridge.log();
+    let named: Vec<_> = log
+        .iter()
+        .filter(|line| line.contains("events:secret:s"))
+        .collect();
+    assert_eq!(named.len(), 1, "{named:#?}");
+    assert!(
+        named[0].contains("Redis refuses this user the channel"),
+        "{}",
+        named[0]
+    );
+}
+
+#[test]
 fn best_effort_drops_the_records_of_a_forbidden_channel_alone() {
     let scenario = Scenario::new(require_kafka!(), 2);
     let config = scenario

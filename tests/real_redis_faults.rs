@@ -18,6 +18,8 @@ const PARTITIONS: i32 = 6;
 const SOON: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_secs(60);
 const BATCH: i64 = 100;
+/// Several attempts to connect.
+const PAUSE: Duration = Duration::from_secs(6);
 const UNANSWERED: usize = 10 * BATCH as usize;
 
 /// A bridge under load, `at_least_once`, with small batches.
@@ -77,6 +79,55 @@ fn a_connection_swallowed_without_a_reset_is_given_up_within_ten_seconds() {
     wait_recovered(&scenario);
     assert!(errors(&bridge) > 0, "the fault was counted");
     finish(&scenario, bridge, load, 1);
+}
+
+/// A server that lets clients connect and say HELLO, and answers no publish for a while.
+fn let_in_and_pause_publishes(scenario: &Scenario, pause: Duration) {
+    let milliseconds = pause.as_millis().to_string();
+    scenario
+        .rig
+        .redis
+        .command(&["CLIENT", "PAUSE", &milliseconds, "WRITE"]);
+}
+
+#[test]
+fn a_redis_that_answers_hello_but_no_publish_is_down_until_it_publishes() {
+    let (scenario, bridge, load) = under_load(require_kafka!(), Rig::start());
+    let_in_and_pause_publishes(&scenario, PAUSE);
+    bridge.wait_metrics("redis_up is 0", SOON, |m| m.sum("redis_up", &[]) == 0.0);
+    let connected = scenario.rig.proxy.accepted();
+    wait::holds("redis_up stays 0", PAUSE / 2, || {
+        bridge.metrics().sum("redis_up", &[]) == 0.0
+    });
+    assert!(
+        scenario.rig.proxy.accepted() > connected,
+        "it was let in meanwhile"
+    );
+    wait_recovered(&scenario);
+    bridge.wait_metrics("redis_up is 1", SOON, |m| m.sum("redis_up", &[]) == 1.0);
+    let told = |what: &str| bridge.log().iter().filter(|line| line.contains(what)).count();
+    assert_eq!(told("Redis is well again"), 1);
+    finish(&scenario, bridge, load, 4);
+}
+
+#[test]
+fn best_effort_keeps_lag_flat_while_a_redis_answers_hello_but_no_publish() {
+    let scenario = Scenario::new(require_kafka!(), PARTITIONS);
+    let config = scenario.best_effort().set("batch.max_records", BATCH);
+    let mut bridge = Bridge::start(&config);
+    let load = scenario.load(60_000, 1_500);
+    scenario.rig.wait_distinct(1_500, MINUTE);
+    let_in_and_pause_publishes(&scenario, PAUSE);
+    bridge.wait_metrics("records drop", SOON, |m| m.settled("dropped") > 0);
+    // What two seconds bring: the last commit may be one old, and a look at Kafka takes its time.
+    wait::holds("lag stays flat", PAUSE / 2, || scenario.uncommitted() < 2 * 1_500);
+    wait_recovered(&scenario);
+    let produced = load.stop();
+    scenario.wait_committed_to_end(MINUTE);
+    let mut run = scenario.gather_now(produced);
+    bridge.stop_cleanly();
+    run.dropped = bridge.last_metrics().settled("dropped");
+    run.judge().assert_only_dropped(10 * UNANSWERED as u64);
 }
 
 #[test]

@@ -13,8 +13,9 @@ use crate::observe::health::Phase;
 use crate::source::assignment::{Partition, PauseReason};
 use crate::source::context::Event;
 
-/// Leaving the group may take this long. librdkafka 2.12 can hang in it while the coordinator is out of reach.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Leaving the group may take this long; with the end of the process it makes the five seconds that README names.
+/// librdkafka 2.12 can hang in it while the coordinator is out of reach.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a turn waits for anything to happen.
 const TURN: Duration = Duration::from_millis(5);
 

@@ -23,8 +23,26 @@ impl Writer {
         self.drop_all(Dropped::RedisDown);
         self.pause().await;
         self.begin_trial();
-        if let Some(batch) = self.gap.take_message() {
-            self.flights.push_front(Flight::control(batch, self.deadline()));
+        self.tell_gap();
+    }
+
+    /// The trial takes long. It goes on, but Redis counts as down again, so that what comes meanwhile drops at once
+    /// and reading doesn't stall.
+    pub(super) fn end_patience(&mut self) {
+        self.set_circuit(true);
+        self.drop_all(Dropped::RedisDown);
+    }
+
+    /// Tells subscribers what they missed, if that is still to be told.
+    pub(super) fn tell_gap(&mut self) {
+        let Some(batch) = self.gap.take_message() else {
+            return;
+        };
+        let message = Flight::control(batch, self.deadline());
+        if self.is_awaiting() {
+            self.flights.push_back(message);
+        } else {
+            self.flights.push_front(message);
         }
     }
 

@@ -32,6 +32,8 @@ pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) const ROLE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
 pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(1);
+/// In `best_effort` records wait so long for a Redis that is tried again; less than would stall reading.
+const TRIAL_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What a writer needs to know.
 pub struct Settings {
@@ -72,6 +74,7 @@ enum Event {
     Batch(Option<Batch>),
     Silent,
     Expired,
+    TrialDrags,
     CheckRole,
 }
 
@@ -151,9 +154,7 @@ impl Writer {
         if self.circuit_open {
             self.begin_trial();
         }
-        if let Some(batch) = self.gap.take_message() {
-            self.flights.push_front(Flight::control(batch, self.deadline()));
-        }
+        self.tell_gap();
     }
 
     /// Waits for `future` while batches are accepted, dropped or expire as the policy says.
@@ -195,6 +196,7 @@ impl Writer {
                     ));
                 }
                 Event::Expired => self.expire(),
+                Event::TrialDrags => self.end_patience(),
                 Event::CheckRole => {
                     link.writer.write_all(resp::HELLO).await?;
                     link.writer.flush().await?;
@@ -211,6 +213,7 @@ impl Writer {
         let idle = self.flights.is_empty() && !self.role_check_due && self.tells_role;
         let room = self.flights.len() < WINDOW;
         let expiry = self.expiry();
+        let on_trial = self.on_trial && self.is_awaiting();
         let (flight, unsent) = unsent(&self.flights, self.probing, self.role_check_due);
         let sending = !unsent.is_empty();
         tokio::select! {
@@ -221,6 +224,7 @@ impl Writer {
             }
             batch = self.incoming.recv(), if room => Ok(Event::Batch(batch)),
             () = sleep_until(self.last_answer + RESPONSE_TIMEOUT), if awaiting => Ok(Event::Silent),
+            () = sleep_until(self.last_answer + TRIAL_PATIENCE), if on_trial => Ok(Event::TrialDrags),
             () = sleep_until(expiry.unwrap_or(self.last_answer)), if expiry.is_some() => Ok(Event::Expired),
             () = sleep_until(self.role_checked + ROLE_CHECK_INTERVAL), if idle => Ok(Event::CheckRole),
         }
@@ -296,6 +300,7 @@ impl Writer {
             self.on_trial = false;
             self.set_circuit(false);
             self.backoff = backoff();
+            self.tell_gap();
         }
         self.health.published();
     }

@@ -63,14 +63,15 @@ pub fn unreachable(setting: &Setting) {
     trial.over("waiting for the other copy");
     trial.recovers_within(TAKEN_OVER);
     let cut_off: &Bridge = &trial.copies[0];
-    cut_off.wait_log(&["Kafka: "], LONG);
+    cut_off.wait_log(&["session timed out"], SOON);
+    cut_off.wait_metrics("its partitions are lost", SOON, |m| {
+        m.count("rebalances_total", &[("kind", "lost")]) > 0 && m.count("assigned_partitions", &[]) == 0
+    });
     wait::holds("alive", Duration::from_secs(2), || cut_off.livez() == 200);
     setting.tell("the way is open");
     gateway.set(Way::Open);
     trial.assigned();
     trial.flows();
     trial.calm();
-    let counted = |m: &super::support::metrics::Scrape| m.count("kafka_errors_total", &[]) > 0;
-    trial.copies[0].wait_metrics("counted", SOON, counted);
     trial.finish(Rule::Uncommitted);
 }

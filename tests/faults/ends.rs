@@ -8,8 +8,8 @@ use super::support::scenario::Scenario;
 use super::trial::{LONG, PARTITIONS, SOON, Trial};
 use super::verdict::Rule;
 
-/// `delivery.drain_timeout`, as the suite configures it, leaving the group, and what a busy machine takes.
-const DEADLINE: Duration = Duration::from_secs(5 + 5 + 2);
+/// `delivery.drain_timeout`, as the suite configures it, and the five seconds in which the group is left.
+const DEADLINE: Duration = Duration::from_secs(5 + 5);
 
 /// Told to end while Redis is down: what can't be delivered is left to the next copy, or dropped.
 pub fn without_redis(setting: &Setting) {

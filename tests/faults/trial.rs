@@ -24,8 +24,8 @@ pub const BATCH: i64 = 100;
 pub const SOON: Duration = Duration::from_secs(10);
 /// `session.timeout.ms` + `delivery.drain_timeout` + 5 s, as the suite configures them: another copy has taken over by then.
 pub const TAKEN_OVER: Duration = Duration::from_secs(6 + 5 + 5);
-/// A partition that stands still for longer than this was held up, on a machine that may be busy with other things.
-pub const UNAFFECTED: Duration = Duration::from_secs(2);
+/// A partition that stands still for longer than this was held up.
+pub const UNAFFECTED: Duration = Duration::from_secs(1);
 /// How long anything may take that has no limit of its own.
 pub const LONG: Duration = Duration::from_secs(60);
 

@@ -32,6 +32,7 @@ soak: ## One hour with everything slow: the memory stays flat
 
 storm: ## Random faults for a while; make storm MINUTES=10 SEED=7
 	@scripts/faults --storm $(or $(MINUTES),10) $(ARGS)
+
 fuzz: ## Look for input that breaks something; make fuzz ARGS="--minutes 10 --only decode"
 	@scripts/fuzz $(ARGS)
 

@@ -28,6 +28,8 @@ pub struct Report {
     pub seed: u64,
     pub version: String,
     pub commit: String,
+    /// Those of Kafka and Redis.
+    pub servers: String,
     pub machine: String,
     pub at: String,
     pub seconds: f64,
@@ -125,10 +127,11 @@ impl Report {
 
     fn markdown(&self) -> String {
         let mut text = format!(
-            "# Faults\n\n{}. Version {} ({}), {}, {}.\n\n",
+            "# Faults\n\n{}. {} ({}), {}, {}, {}.\n\n",
             self.summary(),
             self.version,
             self.commit,
+            self.servers,
             self.machine,
             self.at
         );

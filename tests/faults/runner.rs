@@ -47,6 +47,7 @@ impl Plan {
             seed: self.seed,
             version: output(Command::new(cli::binary()).arg("--version")),
             commit: output(Command::new("git").args(["rev-parse", "--short", "HEAD"])),
+            servers: servers(),
             machine: machine(),
             at: jiff::Timestamp::now().strftime("%F %R UTC").to_string(),
             seconds: started.elapsed().as_secs_f64(),
@@ -128,6 +129,22 @@ impl Plan {
 fn output(command: &mut Command) -> String {
     let said = command.output().map(|done| done.stdout).unwrap_or_default();
     String::from_utf8_lossy(&said).trim().to_owned()
+}
+
+/// The versions of the servers, as they tell them.
+fn servers() -> String {
+    let kafka = output(Command::new("scripts/kafka").arg("--help"));
+    let redis = output(Command::new("redis-server").arg("--version"));
+    let kafka = kafka
+        .split_whitespace()
+        .skip_while(|word| *word != "Kafka")
+        .nth(1);
+    let redis = redis.split_whitespace().find_map(|word| word.strip_prefix("v="));
+    format!(
+        "Kafka {}, Redis {}",
+        kafka.unwrap_or_default(),
+        redis.unwrap_or_default()
+    )
 }
 
 fn machine() -> String {

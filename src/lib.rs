@@ -7,7 +7,7 @@
 //! | [`bridge`] | wires the stages; the only module that knows them all |
 //! | [`source`] | the consumer of the group: assignment, start positions |
 //! | [`record`] | what came from Kafka, borrowed |
-//! | [`trace`] | W3C trace context of the records |
+//! | [`trace`] | trace context of the records, spans of the batches |
 //! | [`derive`](mod@derive) | record → channels and notification; pure |
 //! | [`publish`] | batches → Redis |
 //! | [`progress`] | which offsets are settled; pure |

@@ -19,6 +19,7 @@ mod refusal;
 mod settle;
 mod settled;
 mod startup;
+mod traced;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,6 +50,8 @@ use crate::source::records::Records;
 use crate::source::resolve::Resolver;
 use crate::source::topics::Topics;
 
+use traced::Export;
+
 pub use startup::{find_topics, missing_text, wait_for_kafka};
 
 /// A bridge that has been put together and is running.
@@ -63,6 +66,7 @@ pub struct Running {
     finished: oneshot::Receiver<Exit>,
     http_stop: watch::Sender<bool>,
     http: tokio::task::JoinHandle<()>,
+    export: Option<Export>,
 }
 
 impl Running {
@@ -81,6 +85,9 @@ impl Running {
         };
         let _ = self.http_stop.send(true);
         let _ = self.http.await;
+        if let Some(export) = self.export {
+            export.end().await;
+        }
         ended.unwrap_or(Exit::Software)
     }
 }
@@ -170,6 +177,7 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
     spawn("lag", move || refresher.run())?;
     let records = Records::new(Arc::clone(&consumer))
         .ok_or_else(|| Failure::software("librdkafka gives no queue for records"))?;
+    let (spans, export) = Export::start(&config, &metrics).unzip();
     let parts = pump::Parts {
         config: Arc::new(config),
         router,
@@ -183,6 +191,7 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         metrics: metrics.clone(),
         health: Arc::clone(&health),
         status,
+        spans,
         stop: Arc::clone(&stop),
         nothing_to_join,
     };
@@ -195,6 +204,7 @@ pub async fn start(config: Config) -> Result<Running, Failure> {
         finished,
         http_stop,
         http,
+        export,
     })
 }
 

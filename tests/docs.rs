@@ -257,9 +257,10 @@ fn in_words(value: &str) -> String {
     if let Some(milliseconds) = number("Duration::from_millis(") {
         return format!("{milliseconds} ms");
     }
-    match value.strip_suffix(" << 20") {
-        Some(mebibytes) => format!("{mebibytes} MiB"),
-        None => value.to_owned(),
+    match value.split_once(" << ") {
+        Some((mebibytes, "20")) => format!("{mebibytes} MiB"),
+        Some((kibibytes, "10")) => format!("{kibibytes} KiB"),
+        _ => value.to_owned(),
     }
 }
 

@@ -228,6 +228,7 @@ impl Pump {
             }
         };
         self.open.add(part, channels, offset, timestamp);
+        self.note_trace(slot);
     }
 
     /// The same for a record that is a span of its own already.
@@ -242,6 +243,7 @@ impl Pump {
         let part = self.open.start_part(slot, partition.generation, offset);
         let timestamp = message.timestamp_ms().unwrap_or(NO_TIMESTAMP);
         self.open.add(part, channels, offset, timestamp);
+        self.note_trace(slot);
     }
 
     /// The record, already held, can't become a notification.

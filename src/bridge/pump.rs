@@ -33,6 +33,7 @@ use crate::source::context::Event;
 use crate::source::offsets::TopicPartition;
 use crate::source::records::{MAX_TAKEN, Records};
 use crate::source::resolved::Resolved;
+use crate::trace::spans::Spans;
 
 /// How long a turn waits for records at most: everything that is due happens that late at worst.
 const IDLE_WAIT: Duration = Duration::from_millis(50);
@@ -77,6 +78,8 @@ pub struct Parts {
     pub metrics: Metrics,
     pub health: Arc<Health>,
     pub status: SharedStatus,
+    /// Where batches end as spans, if they are exported.
+    pub spans: Option<Spans>,
     pub stop: Arc<AtomicBool>,
     /// No topic matches yet: librdkafka joins the group only when one does.
     pub nothing_to_join: bool,
@@ -96,6 +99,7 @@ pub struct Pump {
     pub(super) metrics: Metrics,
     pub(super) health: Arc<Health>,
     pub(super) status: SharedStatus,
+    pub(super) spans: Option<Spans>,
     stop: Arc<AtomicBool>,
     pub(super) deriver: Deriver,
     pub(super) assignment: Assignment<Lane>,
@@ -152,6 +156,7 @@ impl Pump {
             metrics: parts.metrics,
             health: parts.health,
             status: parts.status,
+            spans: parts.spans,
             stop: parts.stop,
             deriver: Deriver::new(limits).passing_on(pass_on),
             assignment: Assignment::default(),

@@ -17,9 +17,12 @@ impl Pump {
     }
 
     /// Takes one.
-    pub(super) fn settle_returned(&mut self, returned: Returned) {
+    pub(super) fn settle_returned(&mut self, mut returned: Returned) {
         if returned.last {
             self.outstanding = self.outstanding.saturating_sub(1);
+            if let Some(trace) = returned.batch.trace.take() {
+                self.end_span(trace, &returned.verdict);
+            }
         }
         match returned.verdict {
             Verdict::Published { refused } => {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::otlp::Otlp;
 use super::problem::Problems;
 use crate::derive::{PassOn, PassedHeader, RESERVED_FIELDS};
 
@@ -18,6 +19,8 @@ pub struct Trace {
     pub headers: Names,
     /// What they are called in the notification.
     pub fields: Names,
+    /// Where the spans of batches go.
+    pub otlp: Otlp,
 }
 
 /// What can be passed on.
@@ -50,6 +53,7 @@ impl Default for Trace {
             propagate: vec![Passed::Traceparent, Passed::Tracestate, Passed::CorrelationId],
             headers: Names::default(),
             fields: Names::default(),
+            otlp: Otlp::default(),
         }
     }
 }
@@ -82,8 +86,12 @@ impl Trace {
             propagated.then(|| PassedHeader::new(header, Some(field)))
         };
         let (headers, fields) = (&self.headers, &self.fields);
+        let parent = passed(Passed::Traceparent, &headers.traceparent, &fields.traceparent);
+        // Links need it, passed on or not.
+        let read = self.otlp.endpoint.is_some();
+        let read = read.then(|| PassedHeader::new(&headers.traceparent, None));
         PassOn {
-            traceparent: passed(Passed::Traceparent, &headers.traceparent, &fields.traceparent),
+            traceparent: parent.or(read),
             tracestate: passed(Passed::Tracestate, &headers.tracestate, &fields.tracestate),
             correlation_id: passed(
                 Passed::CorrelationId,
@@ -108,6 +116,7 @@ impl Trace {
                 problems.add(&format!("trace.headers.{name}"), message);
             }
         }
+        self.otlp.check(problems);
         let fields = self.fields.all();
         for (n, (name, field)) in fields.iter().enumerate() {
             let key = format!("trace.fields.{name}");

@@ -17,6 +17,7 @@ use super::books::{self, Ledger, Totals};
 use super::history::Sample;
 use super::lag::{self, Lag};
 use crate::publish::error::ErrorClass;
+use crate::trace::spans::{SpanLoss, SpanMetrics};
 use make::Maker;
 
 /// The prefix of every name.
@@ -129,6 +130,14 @@ const HELP: &[(&str, &str)] = &[
         "notification_fields_omitted_total",
         "Extra fields left out because of the size limit or their content",
     ),
+    (
+        "spans_exported_total",
+        "Spans of batches that the collector has taken",
+    ),
+    (
+        "spans_dropped_total",
+        "Spans of batches that were not exported, by reason",
+    ),
     ("build_info", "Version of the service and of librdkafka; always 1"),
 ];
 
@@ -201,6 +210,8 @@ pub struct Metrics {
     pub last_poll: Gauge,
     /// `notification_fields_omitted_total`.
     pub fields_omitted: IntCounter,
+    /// `spans_exported_total`, and `spans_dropped_total` by reason.
+    pub spans: SpanMetrics,
 }
 
 impl Metrics {
@@ -243,6 +254,10 @@ impl Metrics {
             lag,
             last_poll: make.seconds("last_poll_timestamp_seconds")?,
             fields_omitted: make.counter("notification_fields_omitted_total")?,
+            spans: SpanMetrics {
+                exported: make.counter("spans_exported_total")?,
+                dropped: make.counters("spans_dropped_total", &["reason"])?,
+            },
             registry: make.0,
         };
         metrics.set_build_info()?;
@@ -321,6 +336,9 @@ impl Metrics {
         }
         for kind in ["revoke", "shutdown"] {
             self.drain_timeouts.with_label_values(&[kind]);
+        }
+        for loss in SpanLoss::ALL {
+            self.spans.lost(loss, 0);
         }
         for result in ["ok", "error"] {
             self.commits.with_label_values(&[result]);

@@ -6,6 +6,7 @@
 use super::resp;
 use crate::derive::CommandSink;
 use crate::progress::{Offset, Span};
+use crate::trace::batch::BatchTrace;
 
 /// Where the records of a span came from. A batch has one part for each run of records of a partition in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub struct Batch {
     ends: Vec<u32>,
     entries: Vec<Entry>,
     parts: Vec<Part>,
+    /// What its span will tell, if spans are exported.
+    pub trace: Option<Box<BatchTrace>>,
 }
 
 impl CommandSink for Batch {
@@ -131,6 +134,7 @@ impl Batch {
         self.ends.clear();
         self.entries.clear();
         self.parts.clear();
+        self.trace = None;
     }
 
     /// Splits off what is unanswered: `answered(command)` tells for each command. Returns the rest as a batch of
@@ -168,6 +172,9 @@ impl Batch {
                 done.parts[d as usize].first = part.first;
             }
         }
+        // The span ends with the last piece.
+        let last = if rest.is_empty() { &mut done } else { &mut rest };
+        last.trace = self.trace.take();
         *self = done;
         (!rest.is_empty()).then_some(rest)
     }

@@ -6,6 +6,7 @@
 //! - [`recorder`] hears every notification, [`rig`] ties these three together,
 //! - [`bridge`] runs the service, [`cli`] the commands that end by themselves, [`metrics`] reads what it exports,
 //! - [`transactions`] and [`groups`] are for what Kafka itself says of transactions and commits,
+//! - [`otlp`] is a collector of spans,
 //! - [`grafana`] reads the dashboard and the rules, [`browser`] the status page, [`schema`] what programs get of it,
 //! - [`load`] writes numbered records, [`odd`] has those of every odd kind, [`oracle`] compares them with what came out, [`commits`] watches what is
 //!   committed meanwhile for it, [`timeline`] says how long records stood still,
@@ -27,6 +28,7 @@ pub mod load;
 pub mod metrics;
 pub mod odd;
 pub mod oracle;
+pub mod otlp;
 pub mod private_broker;
 pub mod producer;
 pub mod proxy;

@@ -129,6 +129,10 @@ fn without_scripts_it_is_a_table_that_renews_itself() {
     wait::until_true("what is published", SOON, || {
         page.html().contains("10 records published")
     });
+    assert!(
+        !page.html().contains("Kafka can't be reached"),
+        "librdkafka has not told yet"
+    );
     assert_eq!(page.complaints(), [] as [&str; 0]);
     page.screenshot(&picture("without-scripts"));
 }

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::derive::Reason;
 use crate::progress::Offset;
 use crate::source::client::shared;
-use crate::source::context::{Repeats, error_label, log};
+use crate::source::context::{is_outage, log};
 use crate::source::start::fnv1a;
 
 /// An attempt at one dead letter may take this long; then it comes back.
@@ -59,7 +59,6 @@ pub struct Receipt {
 
 struct Context {
     receipts: Sender<Receipt>,
-    told: Repeats,
 }
 
 impl ClientContext for Context {
@@ -68,8 +67,10 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if self.told.is_news(&error_label(&error)) {
-            tracing::warn!(%error, "Kafka (dead letters): {reason}");
+        match is_outage(&error) {
+            // The consumer tells that; a dead letter that waits for it is told with its partition.
+            true => tracing::debug!(%error, "Kafka (dead letters): {reason}"),
+            false => tracing::warn!(%error, "Kafka (dead letters): {reason}"),
         }
     }
 }
@@ -193,7 +194,6 @@ pub(crate) fn client_config(config: &Config, max_bytes: usize) -> ClientConfig {
 fn create(client: &ClientConfig, receipts: &Sender<Receipt>) -> KafkaResult<Arc<ThreadedProducer<Context>>> {
     Ok(Arc::new(client.create_with_context(Context {
         receipts: receipts.clone(),
-        told: Repeats::default(),
     })?))
 }
 

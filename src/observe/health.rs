@@ -1,6 +1,6 @@
 //! Is the process alive, and may it be counted on? What `/livez` and `/readyz` answer.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ pub struct Health {
     started: Instant,
     last_turn_ms: AtomicU64,
     redis: Arc<NodeHealth>,
+    /// Negative until librdkafka has told.
+    brokers_up: AtomicI64,
     /// What Kafka refuses this user.
     kafka_refusal: Mutex<Option<(String, Instant)>>,
 }
@@ -49,8 +51,19 @@ impl Health {
             started: Instant::now(),
             last_turn_ms: AtomicU64::new(NEVER),
             redis,
+            brokers_up: AtomicI64::new(-1),
             kafka_refusal: Mutex::new(None),
         }
+    }
+
+    /// The consumer is connected to so many brokers.
+    pub fn set_brokers_up(&self, brokers: i64) {
+        self.brokers_up.store(brokers, Ordering::Relaxed);
+    }
+
+    /// How many brokers the consumer is connected to; unknown for the first seconds.
+    pub fn brokers_up(&self) -> Option<i64> {
+        Some(self.brokers_up.load(Ordering::Relaxed)).filter(|brokers| *brokers >= 0)
     }
 
     /// Kafka refuses this user something, or (`None`) doesn't any more.

@@ -150,7 +150,7 @@ pub struct Document {
 
 #[derive(Debug, Serialize)]
 struct KafkaStatus {
-    brokers_up: i64,
+    brokers_up: Option<i64>,
 }
 
 /// The dead-letter queue.
@@ -226,7 +226,7 @@ impl Document {
             not_ready: health.not_ready(),
             health: Verdict::of(&Facts::default()),
             kafka: KafkaStatus {
-                brokers_up: metrics.kafka_brokers_up.get(),
+                brokers_up: health.brokers_up(),
             },
             redis: health.redis().status(),
             dlq: DlqStatus::new(&identity.dlq_topic, shared.queue(), in_flight),

@@ -76,8 +76,8 @@ pub struct Facts<'a> {
     pub redis_answered: bool,
     /// What is wrong with Redis, and since when.
     pub redis_fault: Option<(&'a str, Option<Timestamp>)>,
-    /// Brokers that the consumer is connected to.
-    pub brokers_up: i64,
+    /// Brokers that the consumer is connected to, once that is known.
+    pub brokers_up: Option<i64>,
     /// What is not published is dropped (`best_effort`).
     pub drops: bool,
     /// Partitions that this copy has.
@@ -147,7 +147,7 @@ fn servers(facts: &Facts<'_>) -> Option<Verdict> {
     if !facts.joined {
         return starting("Not yet a member of the consumer group.");
     }
-    if facts.brokers_up == 0 {
+    if facts.brokers_up == Some(0) {
         let detail = "Nothing is lost: records wait, and reading goes on by itself.";
         let summary = "Kafka can't be reached";
         return Some(Verdict::new(State::KafkaDown, Level::Critical, summary, detail));
@@ -211,7 +211,7 @@ mod tests {
         Facts {
             joined: true,
             redis_answered: true,
-            brokers_up: 1,
+            brokers_up: Some(1),
             assigned: 4,
             lag_seconds: Some(0.2),
             trend: Some(Trend::Steady),
@@ -227,8 +227,16 @@ mod tests {
     #[test]
     fn each_state_has_its_sentence() {
         let since = "2026-07-03T12:03:04Z".parse().ok();
-        let cases: [(Facts<'_>, State, &str); 10] = [
+        let cases: [(Facts<'_>, State, &str); 11] = [
             (well(), State::KeepingUp, "Keeping up | Every record"),
+            (
+                Facts {
+                    brokers_up: None,
+                    ..well()
+                },
+                State::KeepingUp,
+                "Keeping up | ",
+            ),
             (
                 Facts {
                     lag_seconds: Some(12.3),
@@ -272,7 +280,7 @@ mod tests {
             ),
             (
                 Facts {
-                    brokers_up: 0,
+                    brokers_up: Some(0),
                     ..well()
                 },
                 State::KafkaDown,

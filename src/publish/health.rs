@@ -7,9 +7,6 @@ use std::time::{Duration, Instant};
 use super::error::{ErrorClass, Fault, Kind};
 use crate::observe::metrics::NodeMetrics;
 
-/// While a fault lasts it is logged once in this time.
-const REPEAT_LOG_AFTER: Duration = Duration::from_secs(30);
-
 /// What others may know of a node, at one moment.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct NodeStatus {
@@ -39,7 +36,8 @@ struct State {
     publish_unanswered: bool,
     /// That the circuit is open was logged in this outage.
     circuit_told: bool,
-    logged_at: Option<Instant>,
+    /// Classes of faults that were logged in this outage.
+    told: Vec<ErrorClass>,
 }
 
 /// The health of one node, shared between its writer and everybody who asks.
@@ -65,7 +63,7 @@ impl NodeHealth {
                 publish_refused: false,
                 publish_unanswered: false,
                 circuit_told: false,
-                logged_at: None,
+                told: Vec::new(),
             }),
             metrics,
         }
@@ -135,13 +133,12 @@ impl NodeHealth {
         state.status.up = false;
         self.metrics.up.set(0);
         let text = format!("{fault}; {}", fault.class.advice());
-        let changed = state.status.fault.as_deref() != Some(&text);
         if fault.class.kind() == Kind::Configuration {
             state.publish_refused = fault.class == ErrorClass::NoPerm;
             state.status.configuration_error = Some(text.clone());
         }
-        if changed || state.logged_at.is_none_or(|at| at.elapsed() > REPEAT_LOG_AFTER) {
-            state.logged_at = Some(Instant::now());
+        if !state.told.contains(&fault.class) {
+            state.told.push(fault.class);
             log_fault(&state.status.node, fault, &text);
         }
         state.status.fault = Some(text);
@@ -189,7 +186,7 @@ impl NodeHealth {
         state.publish_refused = false;
         state.publish_unanswered = false;
         state.circuit_told = false;
-        state.logged_at = None;
+        state.told.clear();
         self.metrics.up.set(1);
     }
 

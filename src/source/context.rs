@@ -1,7 +1,6 @@
 //! What librdkafka tells: rebalances and commits for the polling thread, faults for log, metrics and readiness.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use rdkafka::client::ClientContext;
@@ -42,7 +41,7 @@ pub struct Context {
     events: Sender<Event>,
     metrics: Metrics,
     health: Arc<Health>,
-    told: Repeats,
+    outage: Outage,
 }
 
 impl Context {
@@ -52,7 +51,7 @@ impl Context {
             events,
             metrics,
             health,
-            told: Repeats::default(),
+            outage: Outage::default(),
         }
     }
 
@@ -76,19 +75,23 @@ impl ClientContext for Context {
         if let Some(advice) = refused {
             self.health.set_kafka_refusal(Some(format!("{reason}; {advice}")));
         }
-        if self.told.is_news(&error_label(&error)) {
-            match refused {
-                Some(advice) => {
-                    tracing::error!(%error, "Kafka refuses the configuration: {reason}; {advice}")
-                }
-                None => tracing::warn!(%error, "Kafka: {reason}"),
-            }
+        if is_outage(&error) && !self.outage.is_news(&error) {
+            return;
+        }
+        match refused {
+            Some(advice) => tracing::error!(%error, "Kafka refuses the configuration: {reason}; {advice}"),
+            None => tracing::warn!(%error, "Kafka: {reason}"),
         }
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
         if let Ok(statistics) = serde_json::from_slice::<Statistics>(statistics) {
-            self.metrics.kafka_brokers_up.set(statistics.brokers_up());
+            let up = statistics.brokers_up();
+            self.metrics.kafka_brokers_up.set(up);
+            self.health.set_brokers_up(up);
+            if up > 0 && self.outage.end() {
+                tracing::info!("Kafka is well again");
+            }
         }
     }
 }
@@ -132,25 +135,35 @@ fn needed_permission(code: RDKafkaErrorCode) -> Option<&'static str> {
     }
 }
 
-/// What was told lately: librdkafka repeats itself while a fault lasts.
+/// Whether no connection stands, which librdkafka tells about each broker and each attempt.
+pub fn is_outage(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::Resolve
+        )
+    )
+}
+
+/// What was told of an outage while it lasts.
 #[derive(Debug, Default)]
-pub struct Repeats(Mutex<Vec<(String, Instant)>>);
+struct Outage(Mutex<Vec<RDKafkaErrorCode>>);
 
-impl Repeats {
-    /// The same is told once in this time.
-    const INTERVAL: Duration = Duration::from_secs(30);
-    /// So many different texts are remembered.
-    const MAX_TEXTS: usize = 64;
-
-    /// Whether `text` was not told lately.
-    pub fn is_news(&self, text: &str) -> bool {
+impl Outage {
+    /// Whether nothing of the kind was told yet.
+    fn is_news(&self, error: &KafkaError) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.retain(|(_, at)| at.elapsed() < Self::INTERVAL);
-        let is_news = told.len() < Self::MAX_TEXTS && !told.iter().any(|(known, _)| known == text);
-        if is_news {
-            told.push((text.to_owned(), Instant::now()));
-        }
+        let code = error.rdkafka_error_code();
+        let is_news = code.is_some_and(|code| !told.contains(&code));
+        told.extend(code.filter(|_| is_news));
         is_news
+    }
+
+    /// Whether there was any.
+    fn end(&self) -> bool {
+        !std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).is_empty()
     }
 }
 

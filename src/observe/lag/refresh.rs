@@ -12,7 +12,7 @@ use rdkafka::error::KafkaResult;
 use super::{Lag, Lagging};
 use crate::config::Kafka;
 use crate::source::client::groupless;
-use crate::source::context::{Quiet, Repeats};
+use crate::source::context::Quiet;
 use crate::source::extent::extents;
 use crate::source::offsets::TopicPartition;
 use crate::source::peek::Peeker;
@@ -40,7 +40,7 @@ pub struct Refresher {
     asker: BaseConsumer<Quiet>,
     /// Most partitions are never looked at: it connects when the first one is.
     peeker: Option<Peeker>,
-    told: Repeats,
+    is_failing: bool,
 }
 
 impl Refresher {
@@ -52,21 +52,30 @@ impl Refresher {
             stop,
             asker: groupless(kafka).create_with_context(Quiet::default())?,
             peeker: None,
-            told: Repeats::default(),
+            is_failing: false,
         })
+    }
+
+    /// Tells when it begins to fail, and when that ends.
+    fn tell(&mut self, refreshed: KafkaResult<()>) {
+        let was_failing = std::mem::replace(&mut self.is_failing, refreshed.is_err());
+        match refreshed {
+            Err(error) if !was_failing => {
+                let reason = self.asker.context().last_error();
+                let reason = reason.unwrap_or_else(|| error.to_string());
+                tracing::warn!("lag can't be determined at the moment: {reason}");
+            }
+            Ok(()) if was_failing => tracing::info!("lag can be determined again"),
+            _ => {}
+        }
     }
 
     /// Refreshes again and again.
     pub fn run(mut self) {
         while !self.is_stopped() {
             let begun = Instant::now();
-            if let Err(error) = self.refresh()
-                && self.told.is_news("lag")
-            {
-                let reason = self.asker.context().last_error();
-                let reason = reason.unwrap_or_else(|| error.to_string());
-                tracing::warn!("lag can't be determined at the moment: {reason}");
-            }
+            let refreshed = self.refresh();
+            self.tell(refreshed);
             while begun.elapsed() < REFRESH_INTERVAL && !self.is_stopped() {
                 std::thread::sleep(STEP);
             }

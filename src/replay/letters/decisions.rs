@@ -10,8 +10,6 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
-use crate::source::context::{Repeats, error_label};
-
 /// What the group decides.
 #[derive(Debug)]
 pub enum Event {
@@ -25,7 +23,6 @@ pub enum Event {
 pub struct Context {
     events: Sender<Event>,
     leaving: AtomicBool,
-    told: Repeats,
 }
 
 impl Context {
@@ -34,7 +31,6 @@ impl Context {
         Self {
             events,
             leaving: AtomicBool::new(false),
-            told: Repeats::default(),
         }
     }
 
@@ -52,7 +48,7 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         // The end of a partition is no error here: it is asked for.
         let is_end = error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF);
-        if !is_end && self.told.is_news(&error_label(&error)) {
+        if !is_end {
             tracing::warn!(%error, "Kafka: {reason}");
         }
     }

@@ -2,7 +2,8 @@
 //! runs it with the release binary on a real Kafka; ARCHITECTURE.md tells how it judges.
 //!
 //! - [`case`] lists the faults, one module for each family of them has what happens,
-//! - [`setting`] is what a case is given, [`trial`] the bridge under load while it happens, [`verdict`] the rule at its end,
+//! - [`setting`] is what a case is given, [`trial`] the bridge under load while it happens,
+//!   [`flow`] what flows meanwhile, [`verdict`] the rule at its end,
 //! - [`runner`] runs the cases, [`report`] tells how they ended,
 //! - [`storm`] draws faults at random.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -11,6 +12,7 @@ mod brokers;
 mod case;
 mod channels;
 mod ends;
+mod flow;
 mod letters;
 mod memory;
 mod odd;

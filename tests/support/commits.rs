@@ -50,7 +50,9 @@ impl CommitWatch {
             let shared = Arc::clone(&shared);
             move || {
                 while !shared.stop.load(Ordering::SeqCst) {
-                    shared.samples.lock().unwrap().extend(look());
+                    // Looking may take long, and nobody is to wait for it meanwhile.
+                    let seen = look();
+                    shared.samples.lock().unwrap().extend(seen);
                     std::thread::sleep(INTERVAL);
                 }
             }

@@ -39,6 +39,8 @@ use crate::trace::spans::Spans;
 const IDLE_WAIT: Duration = Duration::from_millis(50);
 /// How often records are taken in one turn before anything else gets its chance, [`MAX_TAKEN`] at most each time.
 const TAKES_PER_TURN: usize = 4;
+/// How many events of librdkafka's are served in one turn at most: rebalances, answers to commits, errors, log lines.
+const EVENTS_PER_TURN: usize = 64;
 /// Waiting for Redis for longer than this pauses all partitions, so that Kafka can be polled meanwhile.
 const STALL_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a turn waits for a batch to come back.
@@ -208,7 +210,7 @@ impl Pump {
     pub(super) fn chores(&mut self) {
         let now = Instant::now();
         self.health.turned();
-        self.serve_events(Duration::ZERO);
+        self.serve_waiting();
         self.metrics.last_poll.set(now_ms() as f64 / 1000.0);
         self.take_returned();
         self.take_receipts();
@@ -265,6 +267,15 @@ impl Pump {
     /// Sends the open batch when it is full. Returns whether another record can enter it.
     pub(super) fn make_room(&mut self) -> bool {
         !self.is_full() || (self.send() && !self.is_full())
+    }
+
+    /// Serves what waits on the consumer's own queue, a bounded number of events a turn; one call of rdkafka's serves one.
+    fn serve_waiting(&mut self) {
+        self.serve_events(Duration::ZERO);
+        let waiting = self.records.events_waiting().min(EVENTS_PER_TURN);
+        for _ in 0..waiting {
+            self.serve_events(Duration::ZERO);
+        }
     }
 
     /// Lets rdkafka serve what isn't records: rebalances, errors, answers to commits.

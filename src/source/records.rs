@@ -60,8 +60,10 @@ impl Drop for Fetched {
 
 /// The queue that all partitions of this process are forwarded to.
 pub struct Records {
-    queue: NonNull<sys::rd_kafka_queue_t>,
     taken: VecDeque<Fetched>,
+    queue: Queue,
+    /// The consumer's own queue.
+    events: Queue,
     /// What `taken` is filled from; kept for its memory.
     buffer: Vec<*mut sys::rd_kafka_message_t>,
     consumer: Arc<Consumer>,
@@ -76,10 +78,14 @@ impl Records {
     pub fn new(consumer: Arc<Consumer>) -> Option<Self> {
         let client = consumer.client().native_ptr();
         // SAFETY: the client is alive; librdkafka counts the references to its queues.
-        let queue = NonNull::new(unsafe { sys::rd_kafka_queue_new(client) })?;
+        let (queue, events) = unsafe {
+            let queue = Queue::new(sys::rd_kafka_queue_new(client))?;
+            (queue, Queue::new(sys::rd_kafka_queue_get_consumer(client))?)
+        };
         let records = Self {
-            queue,
             taken: VecDeque::with_capacity(MAX_TAKEN),
+            queue,
+            events,
             buffer: vec![ptr::null_mut(); MAX_TAKEN],
             consumer,
         };
@@ -89,16 +95,17 @@ impl Records {
 
     /// Lets `callback` know when the consumer's own queue has something to serve.
     fn on_events(&self, callback: Option<unsafe extern "C" fn(*mut RDKafka, *mut c_void)>) {
-        let client = self.consumer.client().native_ptr();
-        // SAFETY: the client is alive. librdkafka keeps the callback with the queue behind this reference; it is
-        // taken away before our own queue, its argument, is freed.
+        // SAFETY: both queues are alive. librdkafka keeps the callback with the first; it is taken away before our own
+        // queue, its argument, is freed.
         unsafe {
-            let events = sys::rd_kafka_queue_get_consumer(client);
-            if !events.is_null() {
-                sys::rd_kafka_queue_cb_event_enable(events, callback, self.queue.as_ptr().cast());
-                sys::rd_kafka_queue_destroy(events);
-            }
+            sys::rd_kafka_queue_cb_event_enable(self.events.as_ptr(), callback, self.queue.as_ptr().cast());
         }
+    }
+
+    /// How many events wait on the consumer's own queue.
+    pub fn events_waiting(&self) -> usize {
+        // SAFETY: the queue is alive, and its length may be asked by any thread.
+        unsafe { sys::rd_kafka_queue_length(self.events.as_ptr()) }
     }
 
     /// Makes the records of a partition come here. To be called before each assignment of it: librdkafka forgets it
@@ -109,10 +116,8 @@ impl Records {
         // SAFETY: client, name and queues are alive for the calls; librdkafka takes its own reference to the queue
         // that it forwards to.
         unsafe {
-            let own = sys::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition);
-            if !own.is_null() {
-                sys::rd_kafka_queue_forward(own, self.queue.as_ptr());
-                sys::rd_kafka_queue_destroy(own);
+            if let Some(own) = Queue::new(sys::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition)) {
+                sys::rd_kafka_queue_forward(own.as_ptr(), self.queue.as_ptr());
             }
         }
     }
@@ -145,9 +150,27 @@ impl Records {
 impl Drop for Records {
     fn drop(&mut self) {
         self.on_events(None);
-        self.taken.clear();
-        // SAFETY: the queue is ours; librdkafka frees it when nothing is forwarded to it any more.
-        unsafe { sys::rd_kafka_queue_destroy(self.queue.as_ptr()) }
+    }
+}
+
+/// A reference to a queue of librdkafka's, which frees the queue when nothing refers to it any more.
+struct Queue(NonNull<sys::rd_kafka_queue_t>);
+
+impl Queue {
+    /// Takes over the reference that librdkafka has given; `None` when it has given none.
+    fn new(queue: *mut sys::rd_kafka_queue_t) -> Option<Self> {
+        NonNull::new(queue).map(Self)
+    }
+
+    fn as_ptr(&self) -> *mut sys::rd_kafka_queue_t {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: the reference is ours, and used by nobody after this.
+        unsafe { sys::rd_kafka_queue_destroy(self.as_ptr()) }
     }
 }
 

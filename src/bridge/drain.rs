@@ -109,7 +109,7 @@ impl Pump {
                 let answered = match event {
                     Event::Revoke { partitions, .. } => self.consumer.incremental_unassign(&partitions),
                     Event::Assign(_) => self.consumer.unassign(),
-                    Event::Committed { .. } => Ok(()),
+                    Event::Committed { .. } | Event::Stranded => Ok(()),
                 };
                 if let Err(error) = answered {
                     tracing::debug!(%error, "giving partitions up at the end");

@@ -19,6 +19,7 @@ use crate::dlq::guard::Allowance;
 use crate::observe::books::{AbandonReason, Outcome};
 use crate::progress::Progress;
 use crate::source::assignment::{Partition, PauseReason, PauseReasons};
+use crate::source::client::bootstrap;
 use crate::source::context::Event;
 use crate::source::offsets::TopicPartition;
 use crate::source::resolved::Resolved;
@@ -62,6 +63,12 @@ impl Pump {
         while let Ok(event) = self.events.try_recv() {
             match event {
                 Event::Committed { result, offsets } => self.committed(result, &offsets),
+                Event::Stranded => {
+                    tracing::warn!(
+                        "no broker is known any more; connecting to kafka.bootstrap_servers again"
+                    );
+                    bootstrap(self.consumer.client(), &self.config.kafka.bootstrap_servers);
+                }
                 other => self.rebalance.waiting.push_back(other),
             }
         }
@@ -73,7 +80,7 @@ impl Pump {
             None => match self.rebalance.waiting.pop_front() {
                 Some(Event::Assign(partitions)) => self.begin_assign(&partitions),
                 Some(Event::Revoke { partitions, lost }) => self.begin_revoke(partitions, lost),
-                Some(Event::Committed { .. }) | None => {}
+                Some(Event::Committed { .. } | Event::Stranded) | None => {}
             },
             Some(Step::Starting) => match self.starts.answers.try_recv() {
                 Ok(resolved) => self.finish_assign(resolved),

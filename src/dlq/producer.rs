@@ -3,9 +3,10 @@
 //! `acks=all` and idempotent: the offset of a record moves on only after its dead letter is acknowledged. A letter
 //! that could not be written comes back whole, to be tried again; nothing is dropped here.
 
+mod refresher;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rdkafka::client::ClientContext;
@@ -27,9 +28,6 @@ use crate::source::start::fnv1a;
 const DELIVERY_TIMEOUT_MS: &str = "5000";
 /// Dead letters that wait in librdkafka, all partitions together.
 const QUEUE_KBYTES: &str = "65536";
-/// How often the partition count of the dead-letter topic is looked up, and how soon after a failure.
-const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
-const REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A dead letter and whose it is.
 #[derive(Debug)]
@@ -108,7 +106,7 @@ impl Producer {
         let inner = create(&client, &receipt_sender)?;
         let topic = config.dlq.topic.clone();
         let partitions = Arc::new(AtomicI32::new(partitions.max(1)));
-        let refresh = spawn_refresher(&inner, topic.clone(), &partitions);
+        let refresh = refresher::spawn(&inner, &client, topic.clone(), &partitions);
         Ok(Self {
             client,
             inner,
@@ -161,7 +159,8 @@ impl Producer {
                 // What the old one still holds comes back as failed, and is tried again.
                 self.abandon();
                 self.inner = inner;
-                self.refresh = spawn_refresher(&self.inner, self.topic.clone(), &self.partitions);
+                self.refresh =
+                    refresher::spawn(&self.inner, &self.client, self.topic.clone(), &self.partitions);
             }
             Err(error) => tracing::error!(%error, "the producer of dead letters can't be replaced"),
         }
@@ -202,33 +201,6 @@ fn partition_for(topic: &str, partition: i32, count: i32) -> i32 {
     let count = count.max(1).unsigned_abs();
     let first = u32::try_from(fnv1a(topic.as_bytes()) % u64::from(count)).unwrap_or(0);
     i32::try_from((first + partition.unsigned_abs() % count) % count).unwrap_or(0)
-}
-
-fn spawn_refresher(
-    producer: &Arc<ThreadedProducer<Context>>,
-    topic: String,
-    partitions: &Arc<AtomicI32>,
-) -> Sender<()> {
-    let (sender, requests) = crossbeam_channel::bounded::<()>(1);
-    let (producer, partitions) = (Arc::downgrade(producer), Arc::clone(partitions));
-    std::thread::spawn(move || {
-        use crossbeam_channel::RecvTimeoutError::Disconnected;
-        while requests.recv_timeout(REFRESH_INTERVAL) != Err(Disconnected) {
-            let Some(producer) = producer.upgrade() else {
-                return;
-            };
-            if let Ok(metadata) = producer.client().fetch_metadata(Some(&topic), REFRESH_TIMEOUT) {
-                let count = metadata
-                    .topics()
-                    .first()
-                    .map_or(0, |topic| topic.partitions().len());
-                if let Some(count) = i32::try_from(count).ok().filter(|&count| count > 0) {
-                    partitions.store(count, Ordering::Relaxed);
-                }
-            }
-        }
-    });
-    sender
 }
 
 /// Whether a letter is larger than the topic takes.

@@ -1,8 +1,10 @@
 //! Kafka clients: the users' settings first, what delivery depends on last, so that nothing can undo it.
 
+use std::ffi::CString;
 use std::sync::Arc;
 
 use rdkafka::bindings as sys;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -129,6 +131,19 @@ fn never_consumed(dlq: &str) -> String {
 pub fn consumer(kafka: &Kafka, context: Context, dlq: &str) -> KafkaResult<Arc<Consumer>> {
     let consumer: Consumer = grouped(kafka, dlq).create_with_context(context)?;
     Ok(Arc::new(consumer))
+}
+
+/// Names the brokers of the configuration to a client that may know none any more.
+///
+/// A broker that its controller has fenced is in no metadata, and librdkafka forgets it. With the last one it means to
+/// start again at `bootstrap.servers` (KIP-899), but up to 2.12 the same answer may stop the timer that would do it,
+/// and nothing starts it again. librdkafka keeps each list that it is given, so this is for clients in need only.
+pub fn bootstrap<C: ClientContext>(client: &Client<C>, servers: &str) {
+    let Ok(servers) = CString::new(servers) else {
+        return;
+    };
+    // SAFETY: the client is alive, and librdkafka copies the text.
+    unsafe { sys::rd_kafka_brokers_add(client.native_ptr(), servers.as_ptr()) };
 }
 
 /// Sends a commit and returns; the answer, with an error for each partition, comes as [`Event::Committed`].

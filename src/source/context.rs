@@ -34,6 +34,8 @@ pub enum Event {
         /// What was committed, each with its own error.
         offsets: TopicPartitionList,
     },
+    /// librdkafka knows no broker any more.
+    Stranded,
 }
 
 /// Queues events and tells log and metrics what librdkafka reports.
@@ -91,6 +93,9 @@ impl ClientContext for Context {
             self.health.set_brokers_up(up);
             if up > 0 && self.outage.end() {
                 tracing::info!("Kafka is well again");
+            }
+            if !statistics.has_brokers() {
+                self.queue(Event::Stranded);
             }
         }
     }
@@ -221,6 +226,8 @@ struct BrokerStatistics<'a> {
     nodeid: i64,
     #[serde(borrow)]
     state: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    source: std::borrow::Cow<'a, str>,
 }
 
 impl Statistics<'_> {
@@ -232,6 +239,13 @@ impl Statistics<'_> {
             .filter(|broker| broker.nodeid >= 0 && broker.state == "UP")
             .count();
         i64::try_from(up).unwrap_or(i64::MAX)
+    }
+
+    /// Whether there is any broker to connect to: the group coordinator is one of them under another name.
+    fn has_brokers(&self) -> bool {
+        self.brokers
+            .values()
+            .any(|broker| broker.source == "configured" || broker.source == "learned")
     }
 }
 
@@ -264,14 +278,31 @@ pub fn error_label(error: &KafkaError) -> String {
 mod tests {
     use super::*;
 
+    fn statistics(json: &[u8]) -> Statistics<'_> {
+        serde_json::from_slice(json).unwrap()
+    }
+
     #[test]
     fn brokers_are_counted_once() {
-        let json =
-            br#"{"brokers":{"a:1/bootstrap":{"nodeid":-1,"state":"UP"},"a:1/1":{"nodeid":1,"state":"UP"},
-            "b:1/2":{"nodeid":2,"state":"DOWN"},"GroupCoordinator":{"nodeid":-1,"state":"UP"}}}"#;
-        assert_eq!(
-            serde_json::from_slice::<Statistics>(json).unwrap().brokers_up(),
-            1
+        let all = statistics(
+            br#"{"brokers":{"a:1/bootstrap":{"nodeid":-1,"state":"UP","source":"configured"},
+            "a:1/1":{"nodeid":1,"state":"UP","source":"learned"},
+            "b:1/2":{"nodeid":2,"state":"DOWN","source":"learned"},
+            "GroupCoordinator":{"nodeid":-1,"state":"UP","source":"logical"}}}"#,
         );
+        assert_eq!(all.brokers_up(), 1);
+        assert!(all.has_brokers());
+    }
+
+    #[test]
+    fn a_coordinator_alone_is_no_broker() {
+        let none = statistics(
+            br#"{"brokers":{"GroupCoordinator":{"nodeid":-1,"state":"TRY_CONNECT","source":"logical"}}}"#,
+        );
+        assert!(!none.has_brokers());
+        let down = statistics(
+            br#"{"brokers":{"a:1/bootstrap":{"nodeid":-1,"state":"DOWN","source":"configured"}}}"#,
+        );
+        assert!(down.has_brokers());
     }
 }

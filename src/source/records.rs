@@ -116,7 +116,11 @@ impl Records {
         // SAFETY: client, name and queues are alive for the calls; librdkafka takes its own reference to the queue
         // that it forwards to.
         unsafe {
-            if let Some(own) = Queue::new(sys::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition)) {
+            if let Some(own) = Queue::new(sys::rd_kafka_queue_get_partition(
+                client,
+                topic.as_ptr(),
+                partition,
+            )) {
                 sys::rd_kafka_queue_forward(own.as_ptr(), self.queue.as_ptr());
             }
         }

@@ -13,7 +13,7 @@ use super::{Lag, Lagging};
 use crate::config::Kafka;
 use crate::source::client::groupless;
 use crate::source::context::Quiet;
-use crate::source::extent::extents;
+use crate::source::extent::{Extent, extents};
 use crate::source::offsets::TopicPartition;
 use crate::source::peek::Peeker;
 
@@ -31,6 +31,12 @@ const SHARE_PATIENCE: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(100);
 /// How many events of librdkafka's are served after a question.
 const EVENTS: usize = 32;
+/// After so many failures in a row a new client asks: librdkafka may know no broker any more.
+const MAX_FAILURES: u32 = 3;
+
+fn asker(kafka: &Kafka) -> KafkaResult<BaseConsumer<Quiet>> {
+    groupless(kafka).create_with_context(Quiet::default())
+}
 
 /// Finds out what [`Lag`] can't know by itself.
 pub struct Refresher {
@@ -38,6 +44,8 @@ pub struct Refresher {
     kafka: Kafka,
     stop: Arc<AtomicBool>,
     asker: BaseConsumer<Quiet>,
+    /// Questions in a row without an answer.
+    failures: u32,
     /// Most partitions are never looked at: it connects when the first one is.
     peeker: Option<Peeker>,
     is_failing: bool,
@@ -50,7 +58,8 @@ impl Refresher {
             lag,
             kafka: kafka.clone(),
             stop,
-            asker: groupless(kafka).create_with_context(Quiet::default())?,
+            asker: asker(kafka)?,
+            failures: 0,
             peeker: None,
             is_failing: false,
         })
@@ -92,9 +101,7 @@ impl Refresher {
             return Ok(());
         }
         let partitions: Vec<TopicPartition> = owned.iter().map(|(_, partition)| partition.clone()).collect();
-        let answer = extents(&self.asker, &partitions, QUESTION_TIMEOUT);
-        self.serve_events();
-        let extents = answer?;
+        let extents = self.ask(&partitions)?;
         let known = owned
             .into_iter()
             .filter_map(|(generation, partition)| Some((generation, *extents.get(&partition)?)));
@@ -106,6 +113,17 @@ impl Refresher {
             return Ok(());
         }
         self.look(&lagging)
+    }
+
+    fn ask(&mut self, partitions: &[TopicPartition]) -> KafkaResult<HashMap<TopicPartition, Extent>> {
+        if self.failures >= MAX_FAILURES {
+            self.asker = asker(&self.kafka)?;
+            self.failures = 0;
+        }
+        let answer = extents(&self.asker, partitions, QUESTION_TIMEOUT);
+        self.serve_events();
+        self.failures = if answer.is_ok() { 0 } else { self.failures + 1 };
+        answer
     }
 
     fn look(&mut self, lagging: &[Lagging]) -> KafkaResult<()> {

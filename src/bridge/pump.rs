@@ -242,7 +242,7 @@ impl Pump {
 
     /// Reads what is there. Waits for records only when nothing waits to be sent.
     fn read(&mut self, patience: Duration) {
-        if !self.take_parked() {
+        if !self.make_room() || !self.take_parked() {
             return;
         }
         for _ in 0..TAKES_PER_TURN {

@@ -82,9 +82,17 @@ fn it_works_while_no_copy_runs_and_agrees_with_kafkas_own_tool() {
 
 #[test]
 fn every_partition_names_the_copy_that_owns_it() {
-    let kafka = require_kafka!();
+    names_owners(require_kafka!(), "classic");
+}
+
+#[test]
+fn so_it_does_with_the_newer_group_protocol() {
+    names_owners(require_kafka!(), "consumer");
+}
+
+fn names_owners(kafka: Kafka, protocol: &str) {
     let scenario = Scenario::new(kafka, 4);
-    let config = scenario.config();
+    let config = scenario.config().property("group.protocol", protocol);
     let copy = |name| Bridge::start(&config.clone().property("client.id", name));
     let (mut one, mut two) = (copy("one"), copy("two"));
     wait::until_true("two each", PATIENCE, || {

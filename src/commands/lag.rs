@@ -2,6 +2,7 @@
 //!
 //! Joins no group and commits nothing.
 
+mod describe;
 mod members;
 mod report;
 mod start;

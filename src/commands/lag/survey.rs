@@ -10,6 +10,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::metadata::Metadata;
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
+use super::describe::describe;
 use super::members::Members;
 use super::report::{Report, Row};
 use super::start::Starts;
@@ -142,8 +143,8 @@ impl<'a> Surveyor<'a> {
     /// Owners are good to know, and no reason to fail.
     fn members(&self) -> Members {
         let group = &self.config.kafka.group_id;
-        match self.asker.fetch_group_list(Some(group), QUESTION_TIMEOUT) {
-            Ok(groups) => Members::of(&groups),
+        match describe(self.asker.client(), group, QUESTION_TIMEOUT) {
+            Ok(members) => members,
             Err(error) => {
                 eprintln!("the members of group {group} could not be asked for: {error}");
                 Members::default()

@@ -71,6 +71,7 @@ fn without_kafka_for_twenty_seconds_each_change_is_told_once() {
     scenario.rig.wait_distinct(heard + 500, MINUTE);
     load.stop();
     let lines = since(&bridge, before);
+    assert!(bridge.metrics().count("kafka_errors_total", &[]) > 0);
     assert_told(&lines, "brokers are down", 1);
     assert_told(&lines, "Kafka is well again", 1);
     assert_told(&lines, "lag can't be determined", 1);

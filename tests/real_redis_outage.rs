@@ -77,6 +77,32 @@ fn best_effort_keeps_lag_flat_without_redis_and_misses_only_what_it_counted_as_d
 }
 
 #[test]
+fn partitions_that_move_without_redis_are_given_up_in_time_and_lose_nothing() {
+    let scenario = Scenario::new(require_kafka!(), PARTITIONS);
+    let config = scenario.config().set("delivery.drain_timeout", "2s");
+    let mut one = Bridge::start(&config);
+    let load = scenario.load(20_000, 1_000);
+    scenario.rig.wait_distinct(1_000, MINUTE);
+    scenario.rig.kill_redis();
+    one.wait_metrics("records wait", SOON, |m| m.sum("records_in_flight", &[]) > 0.0);
+    let mut two = Bridge::spawn(&config);
+    one.wait_metrics("the drain is given up", MINUTE, |m| {
+        m.count("drain_timeouts_total", &[("kind", "revoke")]) == 1
+            && m.settled_for("abandoned", "deadline") > 0
+    });
+    wait::until_true("half of them each", MINUTE, || {
+        (one.assigned(), two.assigned()) == (3, 3)
+    });
+    scenario.rig.restore_redis();
+    let run = scenario.gather(load.finish(), MINUTE);
+    scenario.wait_committed_to_end(SOON);
+    two.stop_cleanly();
+    one.stop_cleanly();
+    // What the first copy had sent and had no answer to, the second sends again.
+    run.judge().assert_nothing_lost(20 * UNANSWERED);
+}
+
+#[test]
 fn without_redis_at_the_start_it_waits_unready_and_then_delivers() {
     let kafka = require_kafka!();
     let scenario = Scenario::with_rig(kafka, PARTITIONS, Rig::before(RedisServer::absent()));

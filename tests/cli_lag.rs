@@ -5,7 +5,7 @@
 mod support;
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -118,6 +118,30 @@ fn names_owners(kafka: Kafka, protocol: &str) {
     assert_eq!(found["partitions"].as_array().unwrap().len(), 4);
     two.stop_cleanly();
     one.stop_cleanly();
+}
+
+#[test]
+fn on_a_terminal_that_does_not_say_how_wide_it_is_the_table_has_lines() {
+    let kafka = require_kafka!();
+    let topic = kafka.topic(1);
+    let command = format!(
+        "{} lag --bootstrap-servers {} --group-id {} --topic {topic}",
+        cli::binary(),
+        kafka.bootstrap,
+        fresh("group")
+    );
+    // A terminal of `script` is as wide as its own, and here it has none.
+    let output = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let titles = shown.lines().find(|line| line.contains("topic "));
+    assert!(
+        titles.is_some_and(|line| line.contains("committed") && line.contains("owner")),
+        "{shown}"
+    );
 }
 
 #[test]

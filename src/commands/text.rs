@@ -16,6 +16,9 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(escape).collect())
 }
 
+/// Where the terminal doesn't say how wide it is.
+const WIDTH: u16 = 120;
+
 /// A table without rules, as wide as the terminal.
 pub fn table(titles: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
@@ -23,6 +26,9 @@ pub fn table(titles: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Table 
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(titles.iter().map(Cell::new));
+    if table.width() == Some(0) {
+        table.set_width(WIDTH);
+    }
     for row in rows {
         table.add_row(row);
     }

@@ -92,6 +92,24 @@ fn sigterm_while_redis_is_down_ends_with_75_at_the_deadline_and_loses_nothing() 
 }
 
 #[test]
+fn its_last_words_are_the_books_with_what_was_dropped_at_the_very_end() {
+    const RECORDS: u64 = 50;
+    let scenario = Scenario::new(require_kafka!(), 1);
+    // Longer than the drain takes, so that nothing is given up before.
+    let mut bridge = Bridge::start(&scenario.best_effort().set("delivery.retry_for", "2s"));
+    scenario.rig.kill_redis();
+    let load = scenario.load(RECORDS, 10_000);
+    bridge.wait_metrics("all are in flight", SOON, |m| {
+        m.count("records_in_flight", &[]) == RECORDS
+    });
+    load.finish();
+    assert_eq!(bridge.terminate(SOON), 0);
+    let words =
+        format!("consumed={RECORDS} published=0 skipped=0 dead_lettered=0 dropped={RECORDS} abandoned=0");
+    bridge.wait_log(&[&words], Duration::ZERO);
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once_with_75() {
     let scenario = Scenario::new(require_kafka!(), PARTITIONS);
     let (mut bridge, load) = without_redis(&scenario, "60s");

@@ -67,6 +67,7 @@ impl Pump {
             }
         };
         self.letters.abandon();
+        self.tell_books();
         self.leave();
         exit
     }
@@ -95,6 +96,20 @@ impl Pump {
         self.publish_books();
         self.tell_status();
         held
+    }
+
+    /// What has been settled since the last scrape would be known to nobody.
+    fn tell_books(&self) {
+        let totals = self.ledger.totals();
+        tracing::info!(
+            consumed = totals.consumed,
+            published = totals.published,
+            skipped = totals.skipped,
+            dead_lettered = totals.dead_lettered,
+            dropped = totals.dropped,
+            abandoned = totals.abandoned,
+            "the records of this process"
+        );
     }
 
     /// Leaves the group; a static member only goes silent. After the deadline the broker finds out by itself.

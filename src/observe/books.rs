@@ -184,6 +184,11 @@ impl Ledger {
         self.changed = true;
     }
 
+    /// All topics together.
+    pub fn totals(&self) -> Totals {
+        Totals::of(&self.page)
+    }
+
     /// Whether anything was entered since the last [`Ledger::publish`].
     pub fn is_changed(&self) -> bool {
         self.changed

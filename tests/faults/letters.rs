@@ -67,10 +67,12 @@ pub fn unauthorised(setting: &Setting) {
     );
 }
 
-/// The topic is on one broker of three, and that one is killed and started again.
+/// The topic is on one broker of three, and that one is killed and started again. It has nothing else: not the records,
+/// and not the group, which is on the broker that leads the only partition of the groups' own topic.
 pub fn unavailable(setting: &Setting) {
-    const KEEPER: i32 = 3;
-    let cluster = PrivateBroker::start_several("dlq-unavailable", 3).expect("three brokers");
+    const BROKERS: i32 = 3;
+    let options = ["--brokers", "3", "--property", "offsets.topic.num.partitions=1"];
+    let cluster = PrivateBroker::start_with("dlq-unavailable", &options).expect("three brokers");
     let kafka = cluster.kafka();
     let mut scenario = Scenario::new(kafka.clone(), PARTITIONS);
     scenario.topic = super::support::kafka::fresh("elsewhere");
@@ -89,13 +91,16 @@ pub fn unavailable(setting: &Setting) {
             kafka.try_ends(name).is_ok_and(|ends| ends.len() == partitions)
         });
     };
-    place(&scenario.topic, PARTITIONS as usize, 1);
-    place(&scenario.dlq(), 3, KEEPER);
+    scenario.committed();
+    let coordinator = kafka.leader("__consumer_offsets", 0);
+    let keeper = coordinator % BROKERS + 1;
+    place(&scenario.topic, PARTITIONS as usize, coordinator);
+    place(&scenario.dlq(), 3, keeper);
     let trial = Trial::on(setting, scenario);
     unwritable(
         trial,
-        |_| cluster.control_node("kill", KEEPER),
-        |_| cluster.control_node("restart", KEEPER),
+        |_| cluster.control_node("kill", keeper),
+        |_| cluster.control_node("restart", keeper),
     );
 }
 

@@ -12,7 +12,9 @@ use super::support::redis::RedisServer;
 use super::support::wait;
 
 const PARTITIONS: i32 = 12;
-const RECORDS: i64 = 600_000;
+const RECORDS: i64 = 2_400_000;
+/// The clock starts when so many are settled: connecting, joining and the first dead letter are another matter.
+const WARM: i64 = RECORDS / 4;
 const ROUNDS: usize = 3;
 const LEAST: f64 = 0.9;
 
@@ -39,18 +41,21 @@ pub fn with_poison(setting: &Setting) {
 
 fn backlog(setting: &Setting, poison_every: i64) -> String {
     let topic = setting.kafka.topic(PARTITIONS);
+    let partitions = i64::from(PARTITIONS);
     let record = |number: i64| {
-        let partition = i32::try_from(number % i64::from(PARTITIONS)).unwrap();
-        match poison_every > 0 && number % poison_every == 0 {
-            true => NewRecord::of(r#"{"id":"#).to(partition),
-            false => numbered(partition, number / i64::from(PARTITIONS)).1,
+        let (partition, sequence) = (number % partitions, number / partitions);
+        let to = i32::try_from(partition).unwrap();
+        // In every partition as many.
+        match poison_every > 0 && (sequence + partition) % poison_every == 0 {
+            true => NewRecord::of(r#"{"id":"#).to(to),
+            false => numbered(to, sequence).1,
         }
     };
     setting.kafka.produce(&topic, (0..RECORDS).map(record));
     topic
 }
 
-/// Records a second from the first record that is read until all are settled. Nobody listens: subscribers cost as well.
+/// Records a second, once warm, until all are settled. Nobody listens: subscribers cost as well.
 fn drain(setting: &Setting, redis: &RedisServer, topic: &str) -> f64 {
     let config = Config::new(&setting.kafka, &fresh("group"), &[topic], &redis.url())
         .earliest()
@@ -58,8 +63,9 @@ fn drain(setting: &Setting, redis: &RedisServer, topic: &str) -> f64 {
         .set("dlq.partitions", 12);
     let mut bridge = Bridge::spawn(&config);
     let settled = || bridge.last_metrics().count("records_settled_total", &[]);
-    wait::until_true("the first record", Duration::from_secs(30), || settled() > 0);
-    let (began, before) = (Instant::now(), settled());
+    let warm = || Some(settled()).filter(|count| *count >= WARM.unsigned_abs());
+    let before = wait::until("warm", Duration::from_secs(60), warm);
+    let began = Instant::now();
     wait::until_true("all records", Duration::from_secs(120), || {
         settled() == RECORDS.unsigned_abs()
     });

@@ -51,7 +51,7 @@ impl Trial<'_> {
         run.kills = std::mem::take(&mut self.kills);
         run.disturbances = std::mem::take(&mut self.disturbances);
         let all = || self.ended.iter().chain(&self.copies);
-        run.dropped = all().map(|copy| copy.last_metrics().settled("dropped")).sum();
+        run.dropped = all().map(Bridge::dropped).sum();
         self.advance();
         let verdict = run.judge();
         enter(self.setting, &run, &verdict);

@@ -144,6 +144,17 @@ impl Bridge {
         self.shared.last.lock().unwrap().clone().unwrap_or_default()
     }
 
+    /// How many records it has dropped: after an orderly end as its last words have it, else as of the newest scrape.
+    pub fn dropped(&self) -> u64 {
+        let log = self.log();
+        let words = log
+            .iter()
+            .rev()
+            .find(|line| line.contains("the records of this process"));
+        let told = words.and_then(|line| line.split_once(" dropped=")?.1.split(' ').next()?.parse().ok());
+        told.unwrap_or_else(|| self.last_metrics().settled("dropped"))
+    }
+
     /// Waits until a scrape satisfies the condition, and returns it.
     #[track_caller]
     pub fn wait_metrics(

@@ -145,6 +145,16 @@ impl Kafka {
         Ok(found.map_or(0, |t| t.partitions().len()))
     }
 
+    /// The broker that leads this partition, once there is one.
+    pub fn leader(&self, topic: &str, partition: i32) -> i32 {
+        wait::until("the partition has a leader", TIMEOUT, || {
+            let metadata = self.asker("").fetch_metadata(Some(topic), TIMEOUT).ok()?;
+            let topic = metadata.topics().first()?;
+            let found = topic.partitions().iter().find(|p| p.id() == partition)?;
+            Some(found.leader()).filter(|leader| *leader >= 0)
+        })
+    }
+
     fn wait_partitions(&self, name: &str, partitions: usize) {
         wait::until_true("the partitions are there", TIMEOUT, || {
             self.partitions(name) == partitions && self.try_ends(name).is_ok()

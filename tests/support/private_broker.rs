@@ -24,11 +24,6 @@ impl PrivateBroker {
         Self::start_with(test, &["--sasl"])
     }
 
-    /// Several brokers, or `None` where none can be had.
-    pub fn start_several(test: &str, brokers: u8) -> Option<Self> {
-        Self::start_with(test, &["--brokers", &brokers.to_string()])
-    }
-
     /// A broker that can also be reached through a gateway, or `None` where none can be had.
     pub fn start_behind(test: &str, gateway: SocketAddr) -> Option<Self> {
         Self::start_with(test, &["--gateway", &gateway.to_string()])

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
 
-use oracle::{Disturbance, Kill, Produced, Run, Sample, Verdict};
+use oracle::{Disturbance, Kill, Produced, Run, Sample, Verdict, first_places};
 use timeline::Timeline;
 
 /// Two partitions with two keys each, heard in order.
@@ -193,6 +193,13 @@ fn a_dead_letter_must_be_written_before_its_offset_is_committed() {
             "the letter topic ends at {end}"
         );
     }
+}
+
+#[test]
+fn of_a_dead_letter_that_was_written_again_the_first_place_counts() {
+    let written = [("0-3", 8), ("0-3", 5), ("0-4", 6), ("0-3", 9)];
+    let places = first_places(written.map(|(id, offset)| (id.to_owned(), (2, offset))));
+    assert_eq!((places["0-3"], places["0-4"]), ((2, 5), (2, 6)));
 }
 
 #[test]

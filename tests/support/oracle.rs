@@ -63,7 +63,7 @@ pub struct Run {
     pub settled_otherwise: BTreeSet<String>,
     /// How many records the bridge counted as dropped.
     pub dropped: u64,
-    /// Where dead letters are in their topic: partition and offset.
+    /// Where dead letters first are in their topic: partition and offset.
     pub letters: HashMap<String, (i32, i64)>,
     /// The hard kills, in order.
     pub kills: Vec<Kill>,
@@ -71,6 +71,16 @@ pub struct Run {
     pub disturbances: Vec<Disturbance>,
     /// What was committed now and then.
     pub samples: Vec<Sample>,
+}
+
+/// The first place of each dead letter: one that is written again, say by a copy that was cut off, was there before.
+pub fn first_places(letters: impl IntoIterator<Item = (String, (i32, i64))>) -> HashMap<String, (i32, i64)> {
+    let mut first = HashMap::new();
+    for (id, place) in letters {
+        let known = first.entry(id).or_insert(place);
+        *known = place.min(*known);
+    }
+    first
 }
 
 /// What is wrong with a run.

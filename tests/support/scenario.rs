@@ -1,6 +1,6 @@
 //! The setting of most tests: one topic, one group, one rig, and what is known about the run at its end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::bridge::Bridge;
 use super::config::Config;
 use super::kafka::{Kafka, ReadRecord, fresh};
 use super::load::Load;
-use super::oracle::{Kill, Produced, Run};
+use super::oracle::{Kill, Produced, Run, first_places};
 use super::rig::Rig;
 use super::wait;
 
@@ -153,7 +153,7 @@ impl Scenario {
             .map(super::recorder::Note::id)
             .collect();
         let place = |letter: &ReadRecord| (source_id(letter), (letter.partition, letter.offset));
-        let letters: HashMap<_, _> = self.dead_letters().iter().map(place).collect();
+        let letters = first_places(self.dead_letters().iter().map(place));
         Run {
             produced,
             heard,

@@ -79,22 +79,26 @@ fn measure(settings: &Settings) -> Fallible<()> {
         idle: Vec::new(),
         targets: Vec::new(),
     };
+    // What is measured is on disk at once: a run takes a quarter of an hour.
+    let file = settings.json.clone().unwrap_or_else(|| report.default_file());
     if settings.wants(Scenario::Drain) {
         report.drain = drain::run(&stage, settings)?;
+        report.write(&file)?;
     }
     if settings.wants(Scenario::Latency) {
         report.latency = latency::run(&stage, settings)?;
+        report.write(&file)?;
     }
     if settings.wants(Scenario::Memory) {
         report.memory = memory::run(&stage, settings)?;
+        report.write(&file)?;
     }
     if settings.wants(Scenario::Idle) {
         report.idle = idle::run(&stage, settings)?;
     }
     report.targets = targets::of(&report);
-    print!("{}", tables::render(&report, Style::Terminal));
-    let file = settings.json.clone().unwrap_or_else(|| report.default_file());
     report.write(&file)?;
+    print!("{}", tables::render(&report, Style::Terminal));
     say!("written to {}", file.display());
     Ok(())
 }

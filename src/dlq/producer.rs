@@ -26,9 +26,6 @@ use crate::source::start::fnv1a;
 
 /// An attempt at one dead letter may take this long; then it comes back.
 const DELIVERY_TIMEOUT_MS: &str = "5000";
-/// A dead letter waits so long for others of its partition. librdkafka writes partition by partition, so with one poisonous
-/// record in a hundred a shorter wait makes thousands of small requests, which cost the broker more than the records do.
-const LINGER_MS: &str = "25";
 /// Dead letters that wait in librdkafka, all partitions together.
 const QUEUE_KBYTES: &str = "65536";
 
@@ -187,7 +184,7 @@ pub(crate) fn client_config(config: &Config, max_bytes: usize) -> ClientConfig {
             max_bytes.clamp(1000, 1_000_000_000).to_string(),
         )
         .set("queue.buffering.max.kbytes", QUEUE_KBYTES)
-        .set("linger.ms", LINGER_MS)
+        .set("linger.ms", "5")
         .set("topic.metadata.propagation.max.ms", "5000")
         .set("topic.metadata.refresh.interval.ms", "10000");
     client

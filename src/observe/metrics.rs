@@ -1,12 +1,12 @@
 //! Every metric of the service: its name, its help, its labels. Nothing else registers one.
 
 mod make;
+mod process;
 mod publish;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus::core::Metric as _;
-use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -221,7 +221,7 @@ impl Metrics {
         let (ledger, books) = Ledger::new()?;
         let reader = books.reader();
         make.0.register(Box::new(books))?;
-        make.0.register(Box::new(ProcessCollector::for_self()))?;
+        make.0.register(Box::new(process::Process::of_this()))?;
         let lag = Lag::default();
         make.0.register(Box::new(lag::Series::new(lag.clone())?))?;
         let metrics = Self {

@@ -18,7 +18,9 @@ mod rebalance;
 mod refusal;
 mod settle;
 mod settled;
+mod stall;
 mod startup;
+mod tell;
 mod traced;
 
 use std::net::SocketAddr;

@@ -4,6 +4,7 @@
 //! `outage` decides what a failure does to them, [`verdict`] says what became of each, and [`health`] is what others
 //! may know of it. All of it belongs to one Redis *node*.
 
+mod answers;
 pub mod batch;
 pub mod error;
 mod flight;

@@ -226,16 +226,7 @@ fn when_the_topic_may_not_be_written_only_that_partition_waits_until_it_may() {
     broker.allow(&["--cluster", "--operation", "IdempotentWrite"]);
     let config = scenario.config_as(&broker.kafka_as("bridge"));
     let mut bridge = Bridge::start(&config.at_least_once());
-    let remove = [
-        "--remove",
-        "--allow-principal",
-        "User:bridge",
-        "--topic",
-        &dlq,
-        "--operation",
-        "Write",
-    ];
-    broker.acls(&remove);
+    broker.let_write(&dlq, false);
 
     scenario
         .kafka

@@ -142,23 +142,6 @@ fn a_megabyte_is_published_lightly_and_a_megabyte_of_poison_is_kept_by_its_hash(
     bridge.assert_books_balance();
 }
 
-/// A user that may publish to `events:key:` alone, and the URL to be it.
-fn restricted(scenario: &Scenario) -> String {
-    let rules = [
-        "on",
-        ">pw",
-        "resetchannels",
-        "&events:key:*",
-        "+@connection",
-        "+publish",
-    ];
-    scenario
-        .rig
-        .redis
-        .command(&[&["ACL", "SETUSER", "bridge"], rules.as_slice()].concat());
-    scenario.rig.proxy.url_as("bridge", "pw")
-}
-
 /// Records to the allowed channels with one forbidden record after every ten.
 fn with_forbidden() -> Vec<NewRecord> {
     let forbidden = r#"{"id":"forbidden","type":"t","source_type":"secret","source_id":"s"}"#;
@@ -178,7 +161,7 @@ fn a_forbidden_channel_makes_dead_letters_of_its_records_alone() {
     let scenario = Scenario::new(require_kafka!(), 2);
     let config = scenario
         .config()
-        .set("redis.url", restricted(&scenario))
+        .set("redis.url", scenario.rig.url_of_publisher("events:key:*"))
         .set("delivery.retry_for", "500ms");
     let mut bridge = Bridge::start(&config);
     scenario.kafka.produce(&scenario.topic, with_forbidden());
@@ -215,7 +198,7 @@ fn a_refused_channel_is_named_in_one_line_however_many_records_it_refuses() {
     let scenario = Scenario::new(require_kafka!(), 2);
     let config = scenario
         .config()
-        .set("redis.url", restricted(&scenario))
+        .set("redis.url", scenario.rig.url_of_publisher("events:key:*"))
         .set("delivery.retry_for", "500ms");
     let bridge = Bridge::start(&config);
     // Others succeed all the while: it isn't the user that may publish nowhere.
@@ -243,7 +226,7 @@ fn best_effort_drops_the_records_of_a_forbidden_channel_alone() {
     let scenario = Scenario::new(require_kafka!(), 2);
     let config = scenario
         .best_effort()
-        .set("redis.url", restricted(&scenario))
+        .set("redis.url", scenario.rig.url_of_publisher("events:key:*"))
         .set("delivery.retry_for", "500ms");
     let mut bridge = Bridge::start(&config);
     scenario.kafka.produce(&scenario.topic, with_forbidden());

@@ -250,17 +250,7 @@ fn a_permission_that_is_missing_is_loud_and_over_when_it_is_granted() {
     let kafka = require_kafka!();
     let scenario = Scenario::new(kafka, PARTITIONS);
     let redis = &scenario.rig.redis;
-    redis.command(&[
-        "ACL",
-        "SETUSER",
-        "bridge",
-        "on",
-        ">pw",
-        "&*",
-        "+@connection",
-        "+publish",
-    ]);
-    let url = scenario.rig.proxy.url_as("bridge", "pw");
+    let url = scenario.rig.url_of_publisher("*");
     let bridge = Bridge::start(
         &scenario
             .config()

@@ -23,11 +23,11 @@ use crate::exit::Exit;
 use crate::observe::books::Ledger;
 use crate::observe::health::{Health, Phase};
 use crate::observe::metrics::{Metrics, now_ms};
-use crate::observe::status::{PartitionStatus, PipelineStatus, SharedStatus};
+use crate::observe::status::SharedStatus;
 use crate::publish::batch::Batch;
 use crate::publish::verdict::Returned;
 use crate::publish::writer::WINDOW;
-use crate::source::assignment::{Assignment, PauseReason};
+use crate::source::assignment::Assignment;
 use crate::source::client::Consumer;
 use crate::source::context::Event;
 use crate::source::offsets::TopicPartition;
@@ -41,10 +41,6 @@ const IDLE_WAIT: Duration = Duration::from_millis(50);
 const TAKES_PER_TURN: usize = 4;
 /// How many events of librdkafka's are served in one turn at most: rebalances, answers to commits, errors, log lines.
 const EVENTS_PER_TURN: usize = 64;
-/// Waiting for Redis for longer than this pauses all partitions, so that Kafka can be polled meanwhile.
-const STALL_PATIENCE: Duration = Duration::from_millis(500);
-/// How long a turn waits for a batch to come back.
-const RETURN_WAIT: Duration = Duration::from_millis(20);
 /// How often partitions are looked over for what is due.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(10);
 /// How often the status is told.
@@ -116,7 +112,7 @@ pub struct Pump {
     /// Batches handed over and not back.
     pub(super) outstanding: usize,
     /// Since when nothing could be read because Redis takes nothing.
-    stalled_since: Option<Instant>,
+    pub(super) stalled_since: Option<Instant>,
     pub(super) backpressure: bool,
     pub(super) denied: DeniedChannels,
     pub(super) last_published: Option<Instant>,
@@ -279,7 +275,7 @@ impl Pump {
     }
 
     /// Lets rdkafka serve what isn't records: rebalances, errors, answers to commits.
-    fn serve_events(&mut self, patience: Duration) {
+    pub(super) fn serve_events(&mut self, patience: Duration) {
         match Arc::clone(&self.consumer).poll(patience) {
             // Only a partition whose queue librdkafka didn't forward sends its records this way, and then all of them.
             Some(Ok(message)) => {
@@ -302,7 +298,7 @@ impl Pump {
         if self.open.is_empty() || self.send() {
             return;
         }
-        self.wait_for_return(RETURN_WAIT);
+        self.wait_for_return();
     }
 
     /// Hands the open batch over if the writer takes it.
@@ -338,79 +334,8 @@ impl Pump {
         }
     }
 
-    fn wait_for_return(&mut self, patience: Duration) {
-        if let Ok(returned) = self.writer.returned.recv_timeout(patience) {
-            self.settle_returned(returned);
-        }
-    }
-
-    /// The batch is full and the writer takes nothing. A short stall just doesn't poll; in a longer one everything
-    /// is paused, and Kafka polled so that this member stays in the group.
-    fn stall(&mut self) {
-        let since = *self.stalled_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < STALL_PATIENCE {
-            self.wait_for_return(RETURN_WAIT);
-            self.send();
-            return;
-        }
-        if !self.backpressure {
-            self.backpressure = true;
-            self.pause_all(PauseReason::Backpressure, true);
-        }
-        self.serve_events(RETURN_WAIT);
-        self.take_returned();
-        self.send();
-    }
-
-    fn end_stall(&mut self) {
-        self.stalled_since = None;
-        if self.backpressure && self.outstanding < WINDOW {
-            self.backpressure = false;
-            self.pause_all(PauseReason::Backpressure, false);
-        }
-    }
-
     pub(super) fn is_at_least_once(&self) -> bool {
         self.config.delivery.mode == Mode::AtLeastOnce
-    }
-
-    /// Shows the books as they stand.
-    pub(super) fn publish_books(&mut self) {
-        if self.ledger.is_changed() {
-            self.metrics.fields_omitted.inc_by(self.deriver.fields_omitted());
-            self.ledger.publish(self.assignment.held());
-        }
-    }
-
-    pub(super) fn tell_status(&mut self) {
-        self.share_lag();
-        let lag = self.metrics.lag.figures(now_ms());
-        let partitions: Vec<PartitionStatus> = self
-            .assignment
-            .iter()
-            .map(|(_, partition)| PartitionStatus {
-                topic: Arc::clone(&partition.topic),
-                partition: partition.number,
-                committed: Some(partition.committed.0),
-                position: partition.progress.delivered().0,
-                in_flight: partition.progress.held(),
-                lag: lag.get(&partition.generation).copied().unwrap_or_default().into(),
-                paused: PauseReason::ALL
-                    .into_iter()
-                    .filter(|reason| partition.paused.contains(*reason))
-                    .map(PauseReason::as_str)
-                    .collect(),
-            })
-            .collect();
-        self.status.set(PipelineStatus {
-            records_in_flight: partitions.iter().map(|p| p.in_flight).sum(),
-            dead_letters_in_flight: self
-                .assignment
-                .iter()
-                .map(|(_, partition)| partition.state.letters.len() as u64)
-                .sum(),
-            partitions,
-        });
     }
 
     /// This process is a member of the group.

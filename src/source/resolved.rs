@@ -63,21 +63,7 @@ impl Resolved {
     ) -> (Self, bool) {
         let (topic, partition) = key;
         let (committed, note) = commits.get(key).cloned().unwrap_or((beginning, String::new()));
-        let mut resolved = Self {
-            topic: Arc::clone(topic),
-            partition: *partition,
-            position: committed,
-            committed,
-            note: note.into(),
-            end,
-            fresh: false,
-            lost: 0,
-            fenced: false,
-        };
-        if committed < beginning {
-            resolved.lost = beginning.0 - committed.0;
-            resolved.position = beginning;
-            resolved.committed = beginning;
+        let (position, lost) = if committed < beginning {
             tracing::warn!(
                 topic = &**topic,
                 partition,
@@ -85,9 +71,8 @@ impl Resolved {
                 log_start = beginning.0,
                 "retention has overtaken the committed offset; going on at the log start"
             );
+            (beginning, beginning.0 - committed.0)
         } else if committed > end {
-            resolved.position = beginning;
-            resolved.committed = beginning;
             tracing::warn!(
                 topic = &**topic,
                 partition,
@@ -95,9 +80,22 @@ impl Resolved {
                 end = end.0,
                 "the log ends before the committed offset, so it was made anew; reading it from its beginning"
             );
-        }
-        let changed = resolved.position != committed;
-        (resolved, changed)
+            (beginning, 0)
+        } else {
+            (committed, 0)
+        };
+        let resolved = Self {
+            topic: Arc::clone(topic),
+            partition: *partition,
+            position,
+            committed: position,
+            note: note.into(),
+            end,
+            fresh: false,
+            lost,
+            fenced: false,
+        };
+        (resolved, position != committed)
     }
 
     /// Adds it to what is to be committed.

@@ -11,17 +11,7 @@ use super::verdict::Rule;
 /// A record of partition 0 now and then is for a channel that the bridge's user may not publish to.
 pub fn forbidden(setting: &Setting) {
     let mut trial = Trial::new(setting);
-    let redis = &trial.scenario.rig.redis;
-    let rules = [
-        "on",
-        ">pw",
-        "resetchannels",
-        "&events:key:*",
-        "+@connection",
-        "+publish",
-    ];
-    redis.command(&[&["ACL", "SETUSER", "bridge"], rules.as_slice()].concat());
-    let url = trial.scenario.rig.proxy.url_as("bridge", "pw");
+    let url = trial.scenario.rig.url_of_publisher("events:key:*");
     trial.config = trial
         .config
         .clone()

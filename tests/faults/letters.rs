@@ -52,18 +52,10 @@ pub fn unauthorised(setting: &Setting) {
     let config = Config::new(&user, &scenario.group, &[&scenario.topic], &url).earliest();
     let mut trial = Trial::on(setting, scenario);
     trial.config = setting.tuned(config);
-    let right = [
-        "--allow-principal",
-        "User:bridge",
-        "--topic",
-        &dlq,
-        "--operation",
-        "Write",
-    ];
     unwritable(
         trial,
-        |_| broker.acls(&[&["--remove"], right.as_slice()].concat()),
-        |_| broker.acls(&[&["--add"], right.as_slice()].concat()),
+        |_| broker.let_write(&dlq, false),
+        |_| broker.let_write(&dlq, true),
     );
 }
 

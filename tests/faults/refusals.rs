@@ -34,18 +34,7 @@ pub fn password(setting: &Setting) {
 /// The user loses the permission to publish, for a while.
 pub fn permission(setting: &Setting) {
     let mut trial = Trial::new(setting);
-    let redis = &trial.scenario.rig.redis;
-    redis.command(&[
-        "ACL",
-        "SETUSER",
-        "bridge",
-        "on",
-        ">pw",
-        "&*",
-        "+@connection",
-        "+publish",
-    ]);
-    let url = trial.scenario.rig.proxy.url_as("bridge", "pw");
+    let url = trial.scenario.rig.url_of_publisher("*");
     trial.config = trial.config.clone().set("redis.url", url);
     trial.begin(1);
     trial.goes_on();

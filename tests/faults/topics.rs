@@ -29,6 +29,16 @@ fn write(trial: &mut Trial<'_>, topic: &str, records: impl IntoIterator<Item = (
     trial.written.extend(produced);
 }
 
+/// One copy has committed so many records of every partition. Returns the topic.
+fn settled(trial: &mut Trial<'_>, each: i64) -> String {
+    trial.spawn();
+    trial.shared();
+    let topic = trial.scenario.topic.clone();
+    write(trial, &topic, (0..PARTITIONS).flat_map(|p| records(p, p, each)));
+    wait::until_true("committed to the end", LONG, || trial.scenario.uncommitted() == 0);
+    topic
+}
+
 /// Partitions are added under load, with records in them before anybody looks, at `latest`.
 pub fn grows(setting: &Setting) {
     let mut trial = Trial::new(setting);
@@ -90,15 +100,7 @@ pub fn remade(setting: &Setting) {
     let mut trial = Trial::new(setting);
     // Commits start over with the topic: that they go back is right here.
     trial.commits = None;
-    trial.spawn();
-    trial.shared();
-    let topic = trial.scenario.topic.clone();
-    write(
-        &mut trial,
-        &topic,
-        (0..PARTITIONS).flat_map(|p| records(p, p, 500)),
-    );
-    wait::until_true("committed to the end", LONG, || trial.scenario.uncommitted() == 0);
+    let topic = settled(&mut trial, 500);
     trial.setting.tell("the topic is deleted");
     trial.scenario.kafka.delete_topic(&topic);
     let copy = &trial.copies[0];
@@ -124,15 +126,7 @@ pub fn remade(setting: &Setting) {
 pub fn retention(setting: &Setting) {
     const GONE: i64 = 400;
     let mut trial = Trial::new(setting);
-    trial.spawn();
-    trial.shared();
-    let topic = trial.scenario.topic.clone();
-    write(
-        &mut trial,
-        &topic,
-        (0..PARTITIONS).flat_map(|p| records(p, p, 100)),
-    );
-    wait::until_true("committed to the end", LONG, || trial.scenario.uncommitted() == 0);
+    let topic = settled(&mut trial, 100);
     trial.stop(0);
     let unread = (100..100 + GONE).map(|sequence| numbered(0, sequence).1);
     trial.scenario.kafka.produce(&topic, unread);

@@ -1,11 +1,11 @@
 //! A TCP proxy that knows no protocol, in front of Kafka: it passes, delays, swallows or refuses.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
+
+use super::acceptor::Acceptor;
 
 /// What happens to the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,41 +24,32 @@ struct Shared {
     to: Mutex<Option<SocketAddr>>,
     way: Mutex<Way>,
     streams: Mutex<Vec<TcpStream>>,
-    stop: AtomicBool,
 }
 
 /// Listens on a loopback port of its own; ends on drop.
 pub struct Gateway {
     shared: Arc<Shared>,
-    address: SocketAddr,
-    acceptor: Option<JoinHandle<()>>,
+    acceptor: Acceptor,
 }
 
 impl Gateway {
     /// A gateway that leads nowhere yet.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             to: Mutex::new(None),
             way: Mutex::new(Way::Open),
             streams: Mutex::default(),
-            stop: AtomicBool::new(false),
         });
-        let acceptor = std::thread::spawn({
+        let acceptor = Acceptor::start({
             let shared = Arc::clone(&shared);
-            move || accept(&listener, &shared)
+            move |client| connect(client, &shared)
         });
-        Self {
-            shared,
-            address,
-            acceptor: Some(acceptor),
-        }
+        Self { shared, acceptor }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.acceptor.address()
     }
 
     /// Where it leads.
@@ -84,39 +75,26 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-        if let Some(acceptor) = self.acceptor.take() {
-            let _ = acceptor.join();
-        }
-        self.cut();
+        self.set(Way::Shut);
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    for client in listener.incoming() {
-        if shared.stop.load(Ordering::SeqCst) {
-            return;
-        }
-        let Ok(client) = client else { continue };
-        let to = *shared.to.lock().unwrap();
-        if *shared.way.lock().unwrap() == Way::Shut {
-            continue;
-        }
-        let Some(server) = to.and_then(|to| TcpStream::connect(to).ok()) else {
-            continue;
-        };
-        let _ = (client.set_nodelay(true), server.set_nodelay(true));
-        let copy = |stream: &TcpStream| stream.try_clone().unwrap();
-        let both = [copy(&client), copy(&server)];
-        shared.streams.lock().unwrap().extend(both);
-        for (from, to) in [(copy(&client), copy(&server)), (server, client)] {
-            let shared = Arc::clone(shared);
-            std::thread::spawn(move || {
-                let _ = pass(&from, &to, &shared);
-                let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
-            });
-        }
+fn connect(client: TcpStream, shared: &Arc<Shared>) {
+    let to = *shared.to.lock().unwrap();
+    let is_shut = *shared.way.lock().unwrap() == Way::Shut;
+    let Some(server) = to.filter(|_| !is_shut).and_then(|to| TcpStream::connect(to).ok()) else {
+        return;
+    };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let copy = |stream: &TcpStream| stream.try_clone().unwrap();
+    let both = [copy(&client), copy(&server)];
+    shared.streams.lock().unwrap().extend(both);
+    for (from, to) in [(copy(&client), copy(&server)), (server, client)] {
+        let shared = Arc::clone(shared);
+        std::thread::spawn(move || {
+            let _ = pass(&from, &to, &shared);
+            let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+        });
     }
 }
 

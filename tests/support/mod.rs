@@ -3,6 +3,7 @@
 //! - [`kafka`] talks to the shared broker and starts private ones for tests that break it,
 //! - [`gateway`] stands between Kafka and the bridge where a test wants that,
 //! - [`redis`] starts a `redis-server` of its own for each test, [`proxy`] stands between it and the bridge,
+//! - [`acceptor`] is what such proxies listen with,
 //! - [`recorder`] hears every notification, [`rig`] ties these three together,
 //! - [`bridge`] runs the service, [`cli`] the commands that end by themselves, [`metrics`] reads what it exports,
 //! - [`transactions`] and [`groups`] are for what Kafka itself says of transactions and commits,
@@ -13,6 +14,7 @@
 //! - [`wait`] polls with a deadline: no test sleeps to synchronise.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod acceptor;
 pub mod bridge;
 pub mod browser;
 pub mod cli;

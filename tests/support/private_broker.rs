@@ -101,6 +101,20 @@ impl PrivateBroker {
         self.acls(&[&["--add", "--allow-principal", "User:bridge"], what].concat());
     }
 
+    /// Takes the permission to write to a topic from the user `bridge`, or gives it back.
+    pub fn let_write(&self, topic: &str, may: bool) {
+        let change = if may { "--add" } else { "--remove" };
+        let right = [
+            "--allow-principal",
+            "User:bridge",
+            "--topic",
+            topic,
+            "--operation",
+            "Write",
+        ];
+        self.acls(&[[change].as_slice(), &right].concat());
+    }
+
     /// What the script said under this name.
     pub fn value(&self, name: &str) -> String {
         self.values

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::acceptor::Acceptor;
 use super::resp;
 
 /// What happens to the bytes.
@@ -41,21 +41,17 @@ struct Shared {
     /// Connections up to this number met [`Mode::Swallow`].
     swallowed: AtomicUsize,
     injected: AtomicUsize,
-    stop: AtomicBool,
 }
 
 /// Listens on a loopback port of its own; ends on drop.
 pub struct Proxy {
     shared: Arc<Shared>,
-    address: SocketAddr,
-    acceptor: Option<JoinHandle<()>>,
+    acceptor: Acceptor,
 }
 
 impl Proxy {
     /// A proxy to that port, passing everything.
     pub fn start(upstream_port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             upstream: SocketAddr::from(([127, 0, 0, 1], upstream_port)),
             mode: Mutex::new(Mode::Pass),
@@ -64,27 +60,22 @@ impl Proxy {
             accepted: AtomicUsize::new(0),
             swallowed: AtomicUsize::new(0),
             injected: AtomicUsize::new(0),
-            stop: AtomicBool::new(false),
         });
-        let acceptor = std::thread::spawn({
+        let acceptor = Acceptor::start({
             let shared = Arc::clone(&shared);
-            move || accept(&listener, &shared)
+            move |client| connect(client, &shared)
         });
-        Self {
-            shared,
-            address,
-            acceptor: Some(acceptor),
-        }
+        Self { shared, acceptor }
     }
 
     /// The Redis URL of the proxy.
     pub fn url(&self) -> String {
-        format!("redis://{}", self.address)
+        format!("redis://{}", self.acceptor.address())
     }
 
     /// The Redis URL of the proxy with credentials.
     pub fn url_as(&self, user: &str, password: &str) -> String {
-        format!("redis://{user}:{password}@{}", self.address)
+        format!("redis://{user}:{password}@{}", self.acceptor.address())
     }
 
     /// Changes what happens from now on, to connections that exist as well.
@@ -138,12 +129,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
-        self.cut();
-        let _ = TcpStream::connect(self.address);
-        if let Some(acceptor) = self.acceptor.take() {
-            let _ = acceptor.join();
-        }
+        self.set(Mode::Refuse);
         self.cut();
     }
 }
@@ -179,19 +165,12 @@ impl Answers {
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    for client in listener.incoming() {
-        let Ok(client) = client else { continue };
-        if shared.stop.load(Ordering::SeqCst) {
-            return;
-        }
-        let number = shared.accepted.fetch_add(1, Ordering::SeqCst) + 1;
-        if *shared.mode.lock().unwrap() == Mode::Refuse {
-            continue;
-        }
-        let Ok(server) = TcpStream::connect(shared.upstream) else {
-            continue;
-        };
+fn connect(client: TcpStream, shared: &Arc<Shared>) {
+    let number = shared.accepted.fetch_add(1, Ordering::SeqCst) + 1;
+    if *shared.mode.lock().unwrap() == Mode::Refuse {
+        return;
+    }
+    if let Ok(server) = TcpStream::connect(shared.upstream) {
         serve(client, server, number, shared);
     }
 }

@@ -38,6 +38,22 @@ impl Rig {
         }
     }
 
+    /// The URL of the proxy for a user of the bridge's own, who may publish to the channels of this pattern and no more.
+    pub fn url_of_publisher(&self, channels: &str) -> String {
+        let channels = format!("&{channels}");
+        let rules = [
+            "on",
+            ">pw",
+            "resetchannels",
+            &channels,
+            "+@connection",
+            "+publish",
+        ];
+        self.redis
+            .command(&[["ACL", "SETUSER", "bridge"].as_slice(), &rules].concat());
+        self.proxy.url_as("bridge", "pw")
+    }
+
     /// Kills Redis, but only after the recorder has heard all that Redis has taken: what Redis answered and a
     /// killed socket swallowed would be Pub/Sub's loss, not the bridge's.
     pub fn kill_redis(&self) {

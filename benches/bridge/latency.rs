@@ -24,8 +24,13 @@ const PARTITIONS: i32 = 12;
 const WARM_UP: Duration = Duration::from_secs(3);
 /// Until the first record comes through, and until the last does.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The producer: every record leaves at once.
-pub const SETTINGS: [(&str, &str); 2] = [("linger.ms", "0"), ("acks", "1")];
+/// The producer: a record leaves at once, unless so many requests are under way that it goes with the next; without a
+/// limit each record would be a request of its own, and the broker what is measured.
+pub const SETTINGS: [(&str, &str); 3] = [
+    ("linger.ms", "0"),
+    ("acks", "1"),
+    ("max.in.flight.requests.per.connection", "5"),
+];
 
 /// The floor or the bridge at one rate, in all rounds. Milliseconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -122,6 +122,7 @@ fn show_lag(metrics: &Metrics) {
         committed: Position(0),
         settled: Position(0),
         oldest: Oldest::At(0),
+        is_read: true,
     };
     let extent = Extent {
         log_start: Position(0),

@@ -67,6 +67,7 @@ impl Pump {
             committed: partition.committed,
             settled: partition.progress.position(),
             oldest: oldest(&partition.progress),
+            is_read: partition.paused.is_empty(),
         });
         let findings = self.metrics.lag.share(&self.config.kafka.group_id, standings);
         for finding in findings {

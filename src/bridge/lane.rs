@@ -10,8 +10,9 @@ use crate::dlq::producer::Parcel;
 use crate::progress::{Offset, Position};
 use crate::source::records::Fetched;
 
-/// Dead letters of one partition that may wait for their acknowledgement.
-pub const MAX_LETTERS: usize = 128;
+/// Dead letters of one partition that may wait for their acknowledgement: more than come in the time that takes while a
+/// backlog is read, since a partition that waits for them loses what librdkafka has prefetched.
+pub const MAX_LETTERS: usize = 1024;
 /// The same in bytes; one letter is always allowed.
 pub const MAX_LETTER_BYTES: usize = 4 << 20;
 /// A dead letter unacknowledged for longer than this pauses its partition.
@@ -121,6 +122,11 @@ impl Lane {
             retention: Retention::default(),
             no_route_told: false,
         }
+    }
+
+    /// Whether anything here becomes due without a new record.
+    pub fn is_waiting(&self) -> bool {
+        self.letters.len() > 0 || self.letters.failing || self.refusals.again_at.is_some()
     }
 
     /// Records that can't be settled without reading on, or not soon: a drain doesn't wait for them.

@@ -25,6 +25,7 @@ impl Pump {
     /// Writes a dead letter now or, if the guard says so, later; until then its partition waits.
     pub(super) fn post_when_admitted(&mut self, parcel: Box<Parcel>) {
         let slot = parcel.slot;
+        self.any_waiting = true;
         let Some(partition) = self.assignment.get_mut(slot) else {
             return;
         };
@@ -77,7 +78,7 @@ impl Pump {
 
     /// Takes what the producer has answered.
     pub(super) fn take_receipts(&mut self) {
-        while let Ok(receipt) = self.letters.receipts().try_recv() {
+        while let Some(receipt) = self.letters.receipt() {
             self.take_receipt(receipt);
         }
     }

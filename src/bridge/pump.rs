@@ -27,7 +27,7 @@ use crate::observe::status::SharedStatus;
 use crate::publish::batch::Batch;
 use crate::publish::verdict::Returned;
 use crate::publish::writer::WINDOW;
-use crate::source::assignment::Assignment;
+use crate::source::assignment::{Assignment, Partition, PauseReason};
 use crate::source::client::Consumer;
 use crate::source::context::Event;
 use crate::source::offsets::TopicPartition;
@@ -109,6 +109,8 @@ pub struct Pump {
     spare: Vec<Batch>,
     /// Some partition has records that were taken from librdkafka and wait here.
     pub(super) any_parked: bool,
+    /// Some partition may have dead letters under way, or records that were refused.
+    pub(super) any_waiting: bool,
     /// Batches handed over and not back.
     pub(super) outstanding: usize,
     /// Since when nothing could be read because Redis takes nothing.
@@ -163,6 +165,7 @@ impl Pump {
             open_number: 0,
             spare: Vec::with_capacity(WINDOW + 1),
             any_parked: false,
+            any_waiting: false,
             outstanding: 0,
             stalled_since: None,
             backpressure: false,
@@ -214,9 +217,7 @@ impl Pump {
         self.step_rebalance();
         if now.duration_since(self.last_review) >= REVIEW_INTERVAL {
             self.last_review = now;
-            self.retry_letters(now);
-            self.retry_refused(now);
-            self.review_pauses(now);
+            self.review(now);
         }
         self.commit_if_due(now);
         self.publish_books();
@@ -224,6 +225,21 @@ impl Pump {
             self.last_status = now;
             self.tell_status();
         }
+    }
+
+    /// Does what is due where something waits; mostly nothing does, and then partitions aren't looked at.
+    fn review(&mut self, now: Instant) {
+        self.denied.expire(now);
+        if !self.any_waiting {
+            return;
+        }
+        self.retry_letters(now);
+        self.retry_refused(now);
+        self.review_pauses(now);
+        let waits = |(_, partition): (u32, &Partition<Lane>)| {
+            partition.state.is_waiting() || partition.paused.contains(PauseReason::Dlq)
+        };
+        self.any_waiting = self.assignment.iter().any(waits);
     }
 
     /// Whether another record can enter the open batch.

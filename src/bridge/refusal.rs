@@ -39,6 +39,7 @@ impl Pump {
         refusal.channels = channels;
         refusal.under_way = false;
         refusals.again_at.get_or_insert(now + interval);
+        self.any_waiting = true;
         self.set_paused(slot, PauseReason::ChannelDenied, true);
     }
 
@@ -114,7 +115,6 @@ impl Pump {
 
     /// Goes back to refused records whose time has come.
     pub(super) fn retry_refused(&mut self, now: Instant) {
-        self.denied.expire(now);
         let due: Vec<u32> = self
             .assignment
             .iter()

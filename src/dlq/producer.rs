@@ -7,13 +7,14 @@ mod refresher;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::{
-    BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
+    BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig,
 };
 
 use super::letter::Letter;
@@ -26,6 +27,9 @@ use crate::source::start::fnv1a;
 
 /// An attempt at one dead letter may take this long; then it comes back.
 const DELIVERY_TIMEOUT_MS: &str = "5000";
+/// A dead letter waits so long for others: each request costs the brokers the same, and librdkafka sends one for each
+/// partition.
+const LINGER_MS: &str = "25";
 /// Dead letters that wait in librdkafka, all partitions together.
 const QUEUE_KBYTES: &str = "65536";
 
@@ -89,7 +93,7 @@ impl ProducerContext for Context {
 /// The producer of dead letters.
 pub struct Producer {
     client: ClientConfig,
-    inner: Arc<ThreadedProducer<Context>>,
+    inner: Arc<BaseProducer<Context>>,
     topic: String,
     partitions: Arc<AtomicI32>,
     refresh: Sender<()>,
@@ -118,9 +122,13 @@ impl Producer {
         })
     }
 
-    /// Where the answers come in.
-    pub fn receipts(&self) -> &Receiver<Receipt> {
-        &self.receipts
+    /// Takes the next answer that is there, if any. Answers come in here and nowhere else: rdkafka's own polling thread
+    /// spins for the last part of a millisecond of each tenth of a second.
+    pub fn receipt(&self) -> Option<Receipt> {
+        if self.receipts.is_empty() {
+            self.inner.poll(Duration::ZERO);
+        }
+        self.receipts.try_recv().ok()
     }
 
     /// Hands a dead letter over. One that can't be taken comes back with the reason, as a receipt would bring it.
@@ -184,13 +192,13 @@ pub(crate) fn client_config(config: &Config, max_bytes: usize) -> ClientConfig {
             max_bytes.clamp(1000, 1_000_000_000).to_string(),
         )
         .set("queue.buffering.max.kbytes", QUEUE_KBYTES)
-        .set("linger.ms", "5")
+        .set("linger.ms", LINGER_MS)
         .set("topic.metadata.propagation.max.ms", "5000")
         .set("topic.metadata.refresh.interval.ms", "10000");
     client
 }
 
-fn create(client: &ClientConfig, receipts: &Sender<Receipt>) -> KafkaResult<Arc<ThreadedProducer<Context>>> {
+fn create(client: &ClientConfig, receipts: &Sender<Receipt>) -> KafkaResult<Arc<BaseProducer<Context>>> {
     Ok(Arc::new(client.create_with_context(Context {
         receipts: receipts.clone(),
     })?))

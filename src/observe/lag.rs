@@ -20,6 +20,10 @@ use crate::source::peek::First;
 use row::Row;
 pub(super) use series::Series;
 
+/// A partition that is read to its end is asked for once in so many rounds: what is new there reaches the polling thread
+/// sooner than an answer would. librdkafka's work for a question grows with the square of the partitions in it.
+const QUIET_ROUNDS: u32 = 5;
+
 /// Where the polling thread stands in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -35,6 +39,8 @@ pub struct Standing {
     pub settled: Position,
     /// The oldest unsettled record.
     pub oldest: Oldest,
+    /// It is read, not paused.
+    pub is_read: bool,
 }
 
 /// The oldest unsettled record of a partition, as far as the polling thread has read.
@@ -113,6 +119,8 @@ struct Board {
     firsts: HashMap<u32, (Position, First)>,
     /// How often the polling thread has come by.
     shares: u64,
+    /// How often the brokers were asked.
+    rounds: u32,
 }
 
 impl Lag {
@@ -125,6 +133,7 @@ impl Lag {
             group.clone_into(&mut board.group);
         }
         let mut before = std::mem::take(&mut board.rows);
+        board.rows.reserve(before.len());
         let mut findings = Vec::new();
         for standing in standings {
             let (slot, generation) = (standing.slot, standing.generation);
@@ -163,11 +172,14 @@ impl Lag {
         (board.group.clone(), shown.collect())
     }
 
-    /// The partitions to ask the brokers about.
-    fn owned(&self) -> Vec<(u32, TopicPartition)> {
-        let board = self.board();
+    /// The partitions to ask the brokers about this time: of those that are read to their end a few, by turns.
+    fn to_ask(&self) -> Vec<(u32, TopicPartition)> {
+        let mut board = self.board();
+        board.rounds = board.rounds.wrapping_add(1);
+        let turn = board.rounds % QUIET_ROUNDS;
+        let due = |(generation, row): &(&u32, &Row)| !row.is_quiet() || **generation % QUIET_ROUNDS == turn;
         let named = |(generation, row): (&u32, &Row)| (*generation, row.partition().clone());
-        board.rows.iter().map(named).collect()
+        board.rows.iter().filter(due).map(named).collect()
     }
 
     /// Partitions that only the log can tell more about, so many at most, those first that were looked at longest ago.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rdkafka::config::ClientConfig;
 use rdkafka::metadata::Metadata;
-use rdkafka::producer::{Producer as _, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, Producer as _};
 
 use super::Context;
 use crate::source::client::bootstrap;
@@ -21,7 +21,7 @@ const BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Works until the producer or the sender that it returns is gone; whatever is sent there asks for a look at once.
 pub(super) fn spawn(
-    producer: &Arc<ThreadedProducer<Context>>,
+    producer: &Arc<BaseProducer<Context>>,
     client: &ClientConfig,
     topic: String,
     partitions: &Arc<AtomicI32>,

@@ -96,13 +96,13 @@ impl Refresher {
     }
 
     fn refresh(&mut self) -> KafkaResult<()> {
-        let owned = self.lag.owned();
-        if owned.is_empty() {
+        let asked = self.lag.to_ask();
+        if asked.is_empty() {
             return Ok(());
         }
-        let partitions: Vec<TopicPartition> = owned.iter().map(|(_, partition)| partition.clone()).collect();
+        let partitions: Vec<TopicPartition> = asked.iter().map(|(_, partition)| partition.clone()).collect();
         let extents = self.ask(&partitions)?;
-        let known = owned
+        let known = asked
             .into_iter()
             .filter_map(|(generation, partition)| Some((generation, *extents.get(&partition)?)));
         self.lag.leave_extents(known);

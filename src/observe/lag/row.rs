@@ -72,6 +72,19 @@ impl Row {
             .is_some_and(|extent| extent.behind(self.standing.settled) == 0)
     }
 
+    /// Whether it is read and nothing is left to do, as far as is known.
+    pub fn is_quiet(&self) -> bool {
+        let Standing {
+            committed,
+            settled,
+            oldest,
+            is_read,
+            ..
+        } = self.standing;
+        let at_end = self.extent.is_some_and(|extent| extent.end == settled);
+        is_read && at_end && committed == settled && oldest == Oldest::Nothing
+    }
+
     /// Whether the log has records that were not read.
     pub fn is_lagging(&self) -> bool {
         self.standing.oldest == Oldest::Nothing && self.extent.is_some() && !self.is_caught_up()

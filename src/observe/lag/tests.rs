@@ -13,6 +13,7 @@ fn standing(generation: u32, position: i64) -> Standing {
         committed: Position(position),
         settled: Position(position),
         oldest: Oldest::Nothing,
+        is_read: true,
     }
 }
 
@@ -155,4 +156,49 @@ fn those_are_looked_at_first_that_were_not_for_longest() {
         seen.extend(chosen.into_iter().map(|one| one.generation));
     }
     assert_eq!(seen.len(), 10);
+}
+
+/// In how many of so many rounds the partition is asked for.
+fn times_asked(lag: &Lag, rounds: u32) -> usize {
+    (0..rounds).map(|_| lag.to_ask().len()).sum()
+}
+
+#[test]
+fn a_partition_read_to_its_end_is_asked_for_by_turns_and_any_other_always() {
+    let known = |standing: Standing| {
+        let lag = Lag::default();
+        share(&lag, standing.clone());
+        lag.leave_extents([(standing.generation, extent(0, 10))].into_iter());
+        share(&lag, standing);
+        lag
+    };
+    let asked = |standing: Standing| times_asked(&known(standing), 2 * QUIET_ROUNDS);
+    let always = 2 * QUIET_ROUNDS as usize;
+    assert_eq!(asked(standing(1, 10)), 2, "at the end");
+    assert_eq!(asked(standing(1, 9)), always, "behind");
+    assert_eq!(asked(standing(1, 11)), always, "read on since then");
+    let mut changed = standing(1, 10);
+    changed.committed = Position(4);
+    assert_eq!(asked(changed.clone()), always, "not committed");
+    changed = standing(1, 10);
+    changed.oldest = Oldest::Timeless;
+    assert_eq!(asked(changed.clone()), always, "in flight");
+    changed = standing(1, 10);
+    changed.is_read = false;
+    assert_eq!(asked(changed), always, "paused");
+    let unknown = Lag::default();
+    share(&unknown, standing(1, 10));
+    assert_eq!(times_asked(&unknown, 3), 3, "no end known");
+}
+
+#[test]
+fn partitions_at_their_end_share_the_rounds_evenly() {
+    let lag = Lag::default();
+    let all = || (0..100).map(|generation| standing(generation, 10));
+    lag.share("g", all());
+    lag.leave_extents((0..100).map(|generation| (generation, extent(0, 10))));
+    lag.share("g", all());
+    for _ in 0..QUIET_ROUNDS {
+        assert_eq!(lag.to_ask().len(), 100 / QUIET_ROUNDS as usize);
+    }
 }

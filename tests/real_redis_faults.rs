@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use support::bridge::Bridge;
 use support::kafka::Kafka;
-use support::load::Load;
+use support::load::{Load, numbered};
+use support::metrics::Scrape;
 use support::proxy::Mode;
 use support::redis::RedisServer;
 use support::rig::Rig;
@@ -243,6 +244,37 @@ fn a_password_that_is_refused_is_loud_and_over_when_it_is_accepted_again() {
     let said = bridge.log().join("\n") + &body + &bridge.get("/status").body;
     assert!(!said.contains("secret"), "a secret was shown");
     finish(&scenario, bridge, load, 1);
+}
+
+#[test]
+fn pipelines_that_are_refused_as_a_whole_cost_no_connection_and_repeat_nothing() {
+    const RECORDS: i64 = 40_000;
+    let scenario = Scenario::new(require_kafka!(), PARTITIONS);
+    let url = scenario.rig.url_of_publisher("*");
+    let redis = &scenario.rig.redis;
+    redis.command(&["ACL", "SETUSER", "bridge", "-publish"]);
+    // A backlog: pipelines are long, and two are under way when the first answers come.
+    let (produced, records): (Vec<_>, Vec<_>) = (0..RECORDS).map(|n| numbered((n % 6) as i32, n / 6)).unzip();
+    scenario.kafka.produce(&scenario.topic, records);
+    let mut bridge = Bridge::spawn(&scenario.config().set("redis.url", url));
+    let refused = |m: &Scrape| m.count("redis_errors_total", &[("class", "noperm")]);
+    let first = wait::until("refused", MINUTE, || {
+        Some(refused(&bridge.metrics())).filter(|n| *n > 0)
+    });
+    bridge.wait_metrics("several attempts more", MINUTE, |m| refused(m) > first + 2);
+
+    redis.command(&["ACL", "SETUSER", "bridge", "+publish"]);
+    let run = scenario.gather(produced, MINUTE);
+    scenario.wait_committed_to_end(SOON);
+    let all = bridge.metrics();
+    assert_eq!(
+        refused(&all),
+        all.count("redis_errors_total", &[]),
+        "other errors"
+    );
+    bridge.stop_cleanly();
+    scenario.assert_nothing_given_up(&bridge);
+    run.judge().assert_perfect();
 }
 
 #[test]

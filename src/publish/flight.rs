@@ -150,9 +150,10 @@ impl Flight {
         self.answered == self.batch.commands() && (!self.confirm || self.confirmed)
     }
 
-    /// A command that went alone failed for a reason that passes: no use sending the next.
+    /// A command that went alone failed for a reason that passes: no use sending the next. Of a flight that went as a
+    /// whole, before anything had failed, the other answers are still to come.
     pub(super) fn probe_failed(&self) -> bool {
-        self.failures().any(|fault| fault.class.kind() != Kind::Channel)
+        self.probes && self.failures().any(|fault| fault.class.kind() != Kind::Channel)
     }
 
     /// How many commands succeeded in this attempt.

@@ -9,6 +9,10 @@ use serde::Serialize;
 use super::support::config::Config;
 use super::support::kafka::Kafka;
 use super::support::scenario::Scenario;
+use super::support::timeline::Stall;
+
+/// A silence of this length is worth a look at what happened then.
+const LONG_STALL: Duration = Duration::from_secs(30);
 
 /// `delivery.mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +114,19 @@ impl Setting {
     /// Something worth telling in the report.
     pub fn remark(&self, what: String) {
         self.measure(|figures| figures.remarks.push(what));
+    }
+
+    /// The longest silence of a partition; where it was is told when it is long enough to ask why.
+    pub fn stalled(&self, worst: Option<Stall>) {
+        let lasted = worst.map(|stall| stall.lasted).unwrap_or_default();
+        self.measure(|figures| figures.worst_stall = Some(lasted.as_secs_f64()));
+        if let Some(stall) = worst.filter(|stall| stall.lasted >= LONG_STALL) {
+            let from = stall.since.duration_since(self.started).as_secs_f64();
+            let (partition, to) = (stall.partition, from + lasted.as_secs_f64());
+            self.remark(format!(
+                "nothing of partition {partition} from {from:.1} s to {to:.1} s"
+            ));
+        }
     }
 
     /// How long it took every partition to deliver again; the longest counts.

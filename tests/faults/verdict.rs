@@ -55,8 +55,7 @@ impl Trial<'_> {
         self.advance();
         let verdict = run.judge();
         enter(self.setting, &run, &verdict);
-        self.setting
-            .measure(|figures| figures.worst_stall = Some(self.timeline.worst_stall().as_secs_f64()));
+        self.setting.stalled(self.timeline.worst());
 
         let all = || self.ended.iter().chain(&self.copies);
         all().for_each(Bridge::assert_books_balance);

@@ -16,6 +16,17 @@ struct Arrival {
     sequence: i64,
 }
 
+/// A silence of a partition between two of its records.
+#[derive(Debug, Clone, Copy)]
+pub struct Stall {
+    /// Which.
+    pub partition: i32,
+    /// When the record before it came.
+    pub since: Instant,
+    /// Until the next came.
+    pub lasted: Duration,
+}
+
 impl Timeline {
     /// Enters what was heard; what was heard before, or isn't numbered, is passed over.
     pub fn enter(&mut self, id: &str, at: Instant) {
@@ -32,21 +43,32 @@ impl Timeline {
 
     /// The longest silence of any partition between two of its records.
     pub fn worst_stall(&self) -> Duration {
-        let stalls = self.arrivals.keys().map(|partition| self.stall_of(*partition));
-        stalls.max().unwrap_or_default()
+        self.worst().map(|stall| stall.lasted).unwrap_or_default()
+    }
+
+    /// The same with its place.
+    pub fn worst(&self) -> Option<Stall> {
+        let stalls = self
+            .arrivals
+            .keys()
+            .filter_map(|&partition| self.worst_of(partition));
+        stalls.max_by_key(|stall| stall.lasted)
     }
 
     /// The longest silence of this partition between two of its records.
     pub fn stall_of(&self, partition: i32) -> Duration {
-        let arrivals = self
-            .arrivals
-            .get(&partition)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let gaps = arrivals
-            .windows(2)
-            .map(|pair| pair[1].at.saturating_duration_since(pair[0].at));
-        gaps.max().unwrap_or_default()
+        self.worst_of(partition)
+            .map(|stall| stall.lasted)
+            .unwrap_or_default()
+    }
+
+    fn worst_of(&self, partition: i32) -> Option<Stall> {
+        let gaps = self.arrivals.get(&partition)?.windows(2).map(|pair| Stall {
+            partition,
+            since: pair[0].at,
+            lasted: pair[1].at.saturating_duration_since(pair[0].at),
+        });
+        gaps.max_by_key(|stall| stall.lasted)
     }
 
     /// How long after this moment so many partitions had delivered a record with at least this number; `None` while

@@ -7,6 +7,11 @@ use clap::error::ErrorKind;
 use kafka_redis_bridge::commands::Cli;
 use kafka_redis_bridge::exit::Exit;
 
+/// Takes the place of the C library's, for librdkafka as well: one thread of it allocates each record and another one
+/// frees it, and there glibc's threads wait for each other's locks. No huge pages: they would double the memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     #[cfg(feature = "broken-commit-first")]
     eprintln!(

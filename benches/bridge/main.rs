@@ -35,6 +35,10 @@ use settings::{Role, Scenario, Settings};
 use stage::Stage;
 use tables::Style;
 
+/// The bridge's: the floor is to have no handicap.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What can go wrong is told and ends the program.
 pub type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 

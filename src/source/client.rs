@@ -28,9 +28,14 @@ pub const INTERNAL_TOPICS: [&str; 4] = [
 /// How often librdkafka reports statistics; only the brokers' states are read.
 const STATISTICS_INTERVAL_MS: &str = "10000";
 
+/// How often a broker that is away is tried again at least, unless the user says otherwise. With librdkafka's ten seconds a
+/// broker that is back could be found later than the group's session lasts.
+const RECONNECT_BACKOFF_MAX_MS: &str = "2000";
+
 /// What every client needs: the address, security and network.
 pub fn shared(kafka: &Kafka) -> ClientConfig {
     let mut config = ClientConfig::new();
+    config.set("reconnect.backoff.max.ms", RECONNECT_BACKOFF_MAX_MS);
     for (name, value) in kafka
         .properties
         .expose()

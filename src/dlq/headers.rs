@@ -7,11 +7,10 @@ use rdkafka::message::{BorrowedHeaders, OwnedHeaders};
 
 use super::letter::OURS;
 use crate::record::Headers as _;
-use crate::source::message::{Message, MessageHeaders};
+use crate::source::message::MessageHeaders;
 
 /// The text of the last header of that name.
-pub(super) fn last(message: Message<'_>, name: &str) -> Option<String> {
-    let headers = MessageHeaders::of(message);
+pub(super) fn last(headers: &MessageHeaders<'_>, name: &str) -> Option<String> {
     headers
         .last(name)
         .flatten()

@@ -2,6 +2,8 @@
 //!
 //! Names after KIP-1191 (share groups' dead-letter queues) where it has one.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use rdkafka::message::{Header, OwnedHeaders};
 use sha2::{Digest, Sha256};
@@ -9,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::headers::{last, without_ours};
 use super::stored::StoredLetter;
 use crate::derive::Rejection;
-use crate::source::message::Message;
+use crate::source::message::{Message, MessageHeaders};
 
 /// The topic that the record was read from.
 pub const TOPIC: &str = "__dlq.errors.topic";
@@ -68,7 +70,7 @@ pub struct Letter {
     /// The original value, unless it was too large.
     pub value: Option<Vec<u8>>,
     original_headers: Option<OwnedHeaders>,
-    ours: Vec<(&'static str, String)>,
+    ours: Vec<(&'static str, Cow<'static, str>)>,
     omitted: Omitted,
 }
 
@@ -76,7 +78,8 @@ impl Letter {
     /// The dead letter of `message`, which `group` gives up because of `rejection`.
     pub fn new(message: Message<'_>, group: &str, rejection: &Rejection) -> Self {
         // A record that has been a dead letter before keeps the coordinates of its first failure.
-        let earlier = |name: &str| last(message, name);
+        let headers = MessageHeaders::of(message);
+        let earlier = |name: &str| last(&headers, name);
         let first = earlier(TOPIC).zip(earlier(PARTITION)).zip(earlier(OFFSET));
         let ((topic, partition), offset) = first.unwrap_or_else(|| {
             let partition = message.partition().to_string();
@@ -93,7 +96,7 @@ impl Letter {
         let history = History {
             coordinates: [topic, partition, offset],
             timestamp: earlier(ORIGINAL_TIMESTAMP).or_else(|| own().map(rfc3339)),
-            replay_count: earlier(REPLAY_COUNT).unwrap_or_else(|| "0".to_owned()),
+            replay_count: earlier(REPLAY_COUNT).map_or(Cow::Borrowed("0"), Cow::Owned),
         };
         Self {
             key: message.key().map(<[u8]>::to_vec),
@@ -121,7 +124,7 @@ impl Letter {
                 origin.offset.to_string(),
             ],
             timestamp: stored.original_timestamp.map(rfc3339),
-            replay_count: replays.to_string(),
+            replay_count: replays.to_string().into(),
         };
         Self {
             key: stored.key,
@@ -168,7 +171,8 @@ impl Letter {
         match self.omitted {
             Omitted::Nothing => {
                 if let Some(value) = self.value.take() {
-                    self.ours.push((VALUE_SHA256, hex(&Sha256::digest(&value))));
+                    self.ours
+                        .push((VALUE_SHA256, hex(&Sha256::digest(&value)).into()));
                 }
                 self.omitted = Omitted::Value;
                 true
@@ -186,20 +190,21 @@ impl Letter {
 struct History {
     coordinates: [String; 3],
     timestamp: Option<String>,
-    replay_count: String,
+    replay_count: Cow<'static, str>,
 }
 
 impl History {
     /// Our headers.
-    fn headers(self, group: &str, rejection: &Rejection) -> Vec<(&'static str, String)> {
+    fn headers(self, group: &str, rejection: &Rejection) -> Vec<(&'static str, Cow<'static, str>)> {
         let mut ours = Vec::with_capacity(OURS.len());
-        ours.extend([TOPIC, PARTITION, OFFSET].into_iter().zip(self.coordinates));
-        ours.push((GROUP, group.to_owned()));
-        ours.push((MESSAGE, rejection.detail.to_string()));
-        ours.push((REASON, rejection.reason.as_str().to_owned()));
-        ours.push((FAILED_AT, rfc3339(Timestamp::now())));
-        ours.extend(self.timestamp.map(|time| (ORIGINAL_TIMESTAMP, time)));
-        ours.push((VERSION, env!("CARGO_PKG_VERSION").to_owned()));
+        let coordinates = self.coordinates.into_iter().map(Cow::Owned);
+        ours.extend([TOPIC, PARTITION, OFFSET].into_iter().zip(coordinates));
+        ours.push((GROUP, Cow::Owned(group.to_owned())));
+        ours.push((MESSAGE, rejection.detail.clone()));
+        ours.push((REASON, Cow::Borrowed(rejection.reason.as_str())));
+        ours.push((FAILED_AT, rfc3339(Timestamp::now()).into()));
+        ours.extend(self.timestamp.map(|time| (ORIGINAL_TIMESTAMP, time.into())));
+        ours.push((VERSION, Cow::Borrowed(env!("CARGO_PKG_VERSION"))));
         ours.push((REPLAY_COUNT, self.replay_count));
         ours
     }

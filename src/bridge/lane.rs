@@ -12,7 +12,7 @@ use crate::source::records::Fetched;
 
 /// Dead letters of one partition that may wait for their acknowledgement: more than come in the time that takes while a
 /// backlog is read, since a partition that waits for them loses what librdkafka has prefetched.
-pub const MAX_LETTERS: usize = 1024;
+pub const MAX_LETTERS: usize = 2048;
 /// The same in bytes; one letter is always allowed.
 pub const MAX_LETTER_BYTES: usize = 4 << 20;
 /// A dead letter unacknowledged for longer than this pauses its partition.

@@ -72,8 +72,25 @@ impl Pump {
             })
             .collect();
         for (slot, on) in changes {
+            self.tell_letters(slot, on, now);
             self.set_paused(slot, PauseReason::Dlq, on);
         }
+    }
+
+    fn tell_letters(&self, slot: u32, waits: bool, now: Instant) {
+        let Some(partition) = self.assignment.get(slot) else {
+            return;
+        };
+        let sent = &partition.state.letters.sent;
+        let oldest = sent.values().map(|(since, _)| now.duration_since(*since)).max();
+        tracing::debug!(
+            topic = &*partition.topic,
+            partition = partition.number,
+            waits,
+            letters = sent.len(),
+            oldest = ?oldest.unwrap_or_default(),
+            "dead letters that are not acknowledged"
+        );
     }
 
     pub(super) fn count_paused(&self, reason: PauseReason) {

@@ -29,7 +29,7 @@ use crate::source::start::fnv1a;
 const DELIVERY_TIMEOUT_MS: &str = "5000";
 /// A dead letter waits so long for others: each request costs the brokers the same, and librdkafka sends one for each
 /// partition.
-const LINGER_MS: &str = "100";
+const LINGER_MS: &str = "25";
 /// Dead letters that wait in librdkafka, all partitions together.
 const QUEUE_KBYTES: &str = "65536";
 

@@ -44,6 +44,7 @@ fn cpu_seconds() -> Option<f64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
